@@ -24,6 +24,8 @@ moments    what the timeline of a run costs it (texts and weights), and bits per
 contention what training and generation keep of their speed beside other busy programs
 damage     a project with each file damaged in ten ways: tracebacks, hangs, what is hidden, used in silence or lost;
            `--case FILE:WAY:SEED` repeats one
+readers    files of every kind damaged at random, also inside containers: crashes, hangs, memory, what is forgotten;
+           `--case NAME:SEED` repeats one
 xray       from a slider's move to the painted table of candidates, vocabulary 32,000, also beside a run
 web        size and speed of the web page in headless Chromium, with WebAssembly SIMD and without
 kills      100 kills at random moments, each resumed; the weights compared at the end
@@ -58,6 +60,7 @@ NAMES = (
     "moments",
     "contention",
     "damage",
+    "readers",
     "xray",
     "web",
     "kills",
@@ -82,7 +85,7 @@ def main() -> None:
         if name == "budget":
             module.main(given.peer and given.peer.resolve())
             continue
-        if name == "damage":
+        if name in ("damage", "readers"):
             module.main(given.case)
             continue
         module.main()

@@ -214,6 +214,66 @@ def parquet(columns: Mapping[str, Sequence[object]]) -> bytes:
     return stream.getvalue()
 
 
+def notebook(cells: Sequence[tuple[str, str]], **more: object) -> str:
+    """A Jupyter notebook with these cells: the type and the text of each."""
+    found = [
+        {"cell_type": kind, "metadata": {}, "source": text.splitlines(keepends=True), **more} for kind, text in cells
+    ]
+    return json.dumps({"cells": found, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def latex(body: str) -> str:
+    """A document of LaTeX."""
+    return f"\\documentclass{{article}}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
+
+
+def mailbox(messages: Sequence[str]) -> str:
+    """A mailbox with these messages, or texts of messages."""
+    headed = (text if text.startswith(("Content-", "MIME-")) else f"Subject: a\n\n{text}" for text in messages)
+    return "\n".join(f"From someone Thu Jan  1 00:00:00 2024\n{text}\n" for text in headed)
+
+
+def wiki(pages: Sequence[tuple[str, str]], more: str = "") -> str:
+    """A dump of a wiki with these articles, and further XML."""
+    names = '<namespace key="6">Fichier</namespace><namespace key="14">Catégorie</namespace>'
+    articles = "".join(
+        f"<page><title>{xml_escape(title)}</title><ns>0</ns><revision><text>{xml_escape(text)}</text></revision></page>"
+        for title, text in pages
+    )
+    return (
+        '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/"><siteinfo><namespaces>'
+        f"{names}</namespaces></siteinfo>{articles}{more}</mediawiki>"
+    )
+
+
+def telegram_chat(
+    messages: Sequence[tuple[str, object]], kind: str = "personal_chat", **more: object
+) -> dict[str, Any]:
+    """A chat of Telegram: who says what, one message a minute."""
+    found: list[dict[str, object]] = [
+        {"id": n, "type": "message", "date": f"2024-03-12T10:{n:02}:00", "from": name, "from_id": name, "text": text,
+         "text_entities": [], **more}
+        for n, (name, text) in enumerate(messages)
+    ]  # fmt: skip
+    return {"name": "Chat", "type": kind, "id": 1, "messages": found}
+
+
+def telegram(messages: Sequence[tuple[str, object]]) -> str:
+    """The export of one such chat."""
+    return json.dumps(telegram_chat(messages), ensure_ascii=False)
+
+
+def discord(messages: Sequence[tuple[str, str]], **more: object) -> str:
+    """An export by DiscordChatExporter."""
+    found = [
+        {"id": str(n), "type": "Default", "timestamp": f"2024-03-12T10:{n:02}:00+00:00", "content": text,
+         "author": {"id": name, "name": name.lower(), "nickname": name}, "attachments": [], **more}
+        for n, (name, text) in enumerate(messages)
+    ]  # fmt: skip
+    channel = {"id": "1", "type": "DirectTextChat", "name": "x"}
+    return json.dumps({"guild": {"id": "0", "name": "DM"}, "channel": channel, "messages": found}, ensure_ascii=False)
+
+
 def one_of_each(text: str = "Once upon a time, a fox ran.") -> dict[str, bytes]:
     """A sound file of every kind, by its name, with this text in it."""
     page = f"<html><body><p>{text}</p></body></html>"
@@ -229,6 +289,10 @@ def one_of_each(text: str = "Once upon a time, a fox ran.") -> dict[str, bytes]:
         "README": text,
         "a.vtt": f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n", "a.tar": tarred({"in/a.txt": text.encode()}),
         "a.txt.bz2": bz2.compress(text.encode()), "a.txt.xz": lzma.compress(text.encode()),
+        "a.ipynb": notebook([("markdown", text)]), "a.tex": text, "a.latex": latex(text),
+        "a.eml": f"Subject: a\n\n{text}\n", "a.mbox": mailbox([text]), "a.xml": wiki([("", text)]),
+        "telegram.json": telegram([("", text)]),
+        "discord.json": discord([("", text)]),
         "a.txt.zst": zstd(text.encode()), "a.tgz": gzip.compress(tarred({"in/a.txt": text.encode()}), mtime=0),
         "a.tbz2": bz2.compress(tarred({"in/a.txt": text.encode()})),
         "a.txz": lzma.compress(tarred({"in/a.txt": text.encode()})),

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import time
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
-from tests.data.making import documents, docx, epub, one_of_each, paragraph, rows, written, zipped
+from tests.data.making import account_of, documents, docx, epub, one_of_each, paragraph, rows, written, zipped
 
 sparse = pytest.mark.skipif(os.name == "nt", reason="Windows fills a file that is made longer")
 TEXT = "Once upon a time, a fox ran."
@@ -119,6 +120,41 @@ def test_a_zip_with_a_password_says_so(tmp_path: Path) -> None:
 
 
 @sparse
+def test_a_member_packed_by_lzma_is_read_and_one_that_wants_gigabytes_of_memory_is_left_out(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as out:
+        out.writestr("a.txt", TEXT)
+        out.writestr("b.txt", TEXT * 2)
+    content = bytearray(stream.getvalue())
+    assert documents(written(tmp_path, "sound.zip", bytes(content))) == [TEXT, TEXT * 2]
+    dictionary = content.index(b"a.txt") + len("a.txt") + 5
+    assert struct.unpack_from("<L", content, dictionary)[0] <= 1 << 28
+    struct.pack_into("<L", content, dictionary, 0xFFFFFFFF)
+    path = written(tmp_path, "a.zip", bytes(content))
+    assert documents(path) == [TEXT * 2]
+    (entry,) = account_of(path).left_out
+    assert [named.name for named in entry.first] == ["a.txt"]
+    assert "more than 268.4\xa0MB of memory" in entry.first[0].detail
+    for name, inner in (("a.docx", docx(paragraph(TEXT))), ("a.odt", one_of_each(TEXT)["a.odt"])):
+        assert documents(written(tmp_path, name, packed_by_lzma(inner, 1 << 16))) == [TEXT]
+        with pytest.raises(SourceError, match="of memory to be unpacked"):
+            documents(written(tmp_path, name, packed_by_lzma(inner, 0xFFFFFFFF)))
+
+
+def packed_by_lzma(document: bytes, dictionary: int) -> bytes:
+    """The files of a zip, packed again so that they ask for a dictionary of so many bytes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(document)) as found, zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as out:
+        for name in found.namelist():
+            out.writestr(name, found.read(name))
+    with zipfile.ZipFile(stream) as out:
+        places = [info.header_offset + 30 + len(info.filename) + 5 for info in out.infolist()]
+    content = bytearray(stream.getvalue())
+    for place in places:
+        struct.pack_into("<L", content, place, dictionary)
+    return bytes(content)
+
+
 def test_a_list_of_members_too_long_for_the_memory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with path.open("wb") as stream:

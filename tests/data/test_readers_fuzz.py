@@ -14,9 +14,35 @@ from llm_studio.data.sources.readers.kinds import SUFFIXES
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
-from tests.data.making import documents, one_of_each, written
+from tests.data.making import documents, one_of_each, wiki, written
 
 SOUND = one_of_each()
+PIECES = {
+    "a.tex": [
+        "\\", "{", "}", "[", "]", "$", "$$", "%", "\n", "\n\n", "\\begin{align}", "\\end{align}",
+        "\\begin{tabular}", "\\end{tabular}", "\\footnote{", "\\newcommand", "\\'", "\\verb|", "\\item", "a", " ",
+        "\\[",
+    ],
+    "a.xml": [
+        "{{", "}}", "[[", "]]", "{|\n", "\n|}", "|", "&lt;ref&gt;", "&lt;/ref&gt;", "&lt;!--", "--&gt;", "==",
+        "\n", "''", "a", " ", "http://", "[", "]", "File:", "&amp;nbsp;",
+        "</text></revision></page><page><revision><text>",
+    ],
+    "a.mbox": [
+        "From a\n", "\n", "\n\n", "--b", "--b--", "Content-Type: multipart/mixed; boundary=b\n", "=C3=", "text\n",
+        "Content-Type: text/html; charset=x\n", "Content-Transfer-Encoding: base64\n", "QUJD\n", "<p>", ":", "é",
+    ],
+    "a.ipynb": [
+        "{\"cells\": [", "{\"source\": \"a\"}", "{\"source\": [\"a\", 1]}", ", ", "]", "}", "\"worksheets\": [",
+        "\"cells\": [", "{",
+    ],
+    "telegram.json": [
+        "{\"type\": \"personal_chat\", \"messages\": [",
+        "{\"type\": \"message\", \"from\": \"A\", \"text\": \"a\"}", ", ", "]",
+        "{\"type\": \"message\", \"from\": \"B\", \"text\": [\"b\", {\"text\": 1}]}", "}",
+        "\"chats\": {\"list\": [", "{", "[", "1",
+    ],
+}  # fmt: skip
 IN_PROCESS = sorted(set(SOUND) - {"a.pdf"})
 fuzz = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 
@@ -52,6 +78,17 @@ def test_sound_files_cut_off_or_damaged(tmp_path: Path, name: str, data: st.Data
         content[place] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(content)))
     path = written(tmp_path, name, bytes(content[: cut or None]))
+    read_or_refused(path)
+    path.unlink()
+
+
+@fuzz
+@given(st.sampled_from(sorted(PIECES)), st.data())
+def test_the_marks_of_a_kind_in_any_order(tmp_path: Path, name: str, data: st.DataObject) -> None:
+    content = "".join(data.draw(st.lists(st.sampled_from(PIECES[name]), max_size=40)))
+    if name == "a.xml":
+        content = wiki([("A", "@")]).replace("@", content)
+    path = written(tmp_path, name, content)
     read_or_refused(path)
     path.unlink()
 

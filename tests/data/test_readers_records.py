@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.sources.readers import delimited, json_files
+from llm_studio.data.sources.readers import delimited, json_files, json_stream
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.read import read_path
 from llm_studio.errors import SourceError
@@ -49,7 +49,7 @@ def test_what_is_written_in_any_format_is_read_again(tmp_path: Path, texts: list
 def test_json_is_the_same_whatever_the_blocks_it_is_read_in(tmp_path: Path, texts: list[str], block: int) -> None:
     records = [{"text": f"x{text}", "n": 12, "more": {"a": [text]}} for text in texts] + [{"text": "z"}]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_files, "_BLOCK", block)
+        patch.setattr(json_stream, "BLOCK", block)
         for content in (records, {"data": records, "n": 1}):
             path = written(tmp_path, "a.json", json.dumps(content))
             expected = [str(r["text"]).replace("\r\n", "\n").replace("\r", "\n") for r in records]
@@ -94,7 +94,7 @@ def test_another_field_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_records_without_any_text_are_refused_with_their_fields(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"contains text; its fields are: a, b"):
+    with pytest.raises(SourceError, match=r"contains text; its fields are: a \(1\), b \(\[2\]\)"):
         documents(written(tmp_path, "a.jsonl", '{"a": 1, "b": [2]}\n' * 3))
     with pytest.raises(SourceError, match="no text"):
         documents(written(tmp_path, "b.csv", "id,text\n1,\n2,\n"))
@@ -119,7 +119,8 @@ def test_wrong_json_is_named_with_its_place(tmp_path: Path, content: str, what: 
 
 
 def test_a_record_longer_than_memory_allows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_files, "MAX_RECORD", 2_000_000)
+    for module in (json_files, json_stream):
+        monkeypatch.setattr(module, "MAX_RECORD", 2_000_000)
     for name in ("a.json", "a.jsonl"):
         with pytest.raises(SourceError, match="longer than 2,000,000 characters"):
             documents(written(tmp_path, name, '{"text": "' + "x" * 5_000_000))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -17,10 +18,11 @@ from llm_studio.data.sources import store
 from llm_studio.data.sources.hub import plan
 from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.data.sources.manifest import manifest_path
-from llm_studio.errors import Cancelled, DownloadError, StorageError
+from llm_studio.errors import Cancelled, DownloadError, SourceError, StorageError
 from llm_studio.events import Event, Fetched
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.data.download import download, go_on, is_incomplete, unfinished, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, squeezed, stories, tales, zipped
@@ -80,7 +82,8 @@ def test_other_columns_are_left_on_the_hub(hub: Hub, empty: Project) -> None:
     assert texts_in(empty, source.name) == texts
 
 
-@pytest.mark.parametrize(("ending", "packed"), [(".jsonl", bytes), (".jsonl.gz", zipped), (".jsonl.zst", squeezed)])
+@pytest.mark.parametrize(("ending", "packed"), [(".jsonl", bytes), (".jsonl.gz", zipped), (".jsonl.zst", squeezed),
+                                                (".jsonl.xz", lzma.compress)])  # fmt: skip
 def test_lines_of_json_come_too_and_go_on(hub: Hub, empty: Project, ending: str, packed) -> None:  # pyright: ignore
     files = {f"train-{n}{ending}": packed(json_lines(stories(n * 500, n * 500 + 500))) for n in range(2)}
     hub.add("me/tales", {**files, "README.md": readme()})
@@ -245,6 +248,18 @@ def test_records_without_text_are_passed_over(hub: Hub, empty: Project) -> None:
     assert texts_in(empty) == [text for n, text in enumerate(stories(0, 90)) if n % 3]
 
 
+def test_a_text_inside_other_fields_is_found_and_lists_are_joined(hub: Hub, empty: Project) -> None:
+    texts = stories(0, 30)
+    sink = io.BytesIO()
+    columns = {"id": list(range(30)), "article": [{"title": "T", "lines": text.split(": ")} for text in texts]}
+    pq.write_table(pa.table(columns), sink)
+    hub.add("me/news", {"train.parquet": sink.getvalue()})
+    assert take(empty, DownloadRequest("me/news")).options["text_field"] == "article.lines"
+    assert texts_in(empty, "news") == [text.replace(": ", "\n") for text in texts]
+    with pytest.raises(DownloadError, match=r"The field “id” is not a text.*article\.title, article\.lines"):
+        take(Project.create(empty.root.parent / "other", empty.settings()), DownloadRequest("me/news", text_field="id"))
+
+
 def test_a_disk_without_room_is_reported_before_and_keeps_what_came(
     hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +299,10 @@ def test_names_of_data_sets_are_understood() -> None:
     for wrong in ("hf:", "hf:me", "hf:me/", "hf:a/b/c", "hf:a b/c"):
         with pytest.raises(DownloadError, match="not the name of a dataset"):
             wanted(wrong)
+    with pytest.raises(DownloadError, match="leave out “hf:”"):
+        wanted(f"hf:{Path(__file__).parent}")
+    with pytest.raises(SourceError, match="write hf:owner/name"):
+        sources.look(Path("owner/name"), Job())
     with pytest.raises(DownloadError, match="isn't available in the language “de”"):
         wanted("dolly", lang="de")
 

@@ -1,13 +1,16 @@
 """What was left out when a source was added: a card, opened in one click."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pytest
 
 from llm_studio.jobs import Job
 from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 from llm_studio.ui.dialogs.notes import NotesDialog
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
-from tests.data.making import written
+from tests.data.making import discord, telegram, written
 from tests.data.test_chats import WHATSAPP
 from tests.ui.driver import Driver
 from tests.ui.test_data_tab import cell, drag, mime
@@ -89,6 +92,26 @@ def test_a_personal_chat_is_shown_before_it_is_taken_and_its_names_replaced_in_o
     driver.settle()
     assert cell(page, 0, 4) == "Ready · conversations"
     assert page.account.isVisible()
+
+
+@pytest.mark.parametrize("export", [telegram, discord])
+def test_an_export_of_a_chat_program_is_shown_and_its_names_replaced_in_one_click(
+    driver: Driver, tmp_path: Path, export: Callable[[Sequence[tuple[str, str]]], str]
+) -> None:
+    driver.open(projects.new_project(tmp_path / "p", "nano", "en"))
+    page = driver.page("data")
+    page.own_files.take([written(tmp_path, "result.json", export([("Zoé", "Tu viens ?"), ("Max", "Oui !")]))])
+    driver.settle()
+    dialog = driver.dialog(AddTextsDialog)
+    assert dialog.reading.isVisible() and dialog.reading.currentData() == "text"
+    assert "Max: Oui !" in dialog.preview.toPlainText()
+    dialog.reading.setCurrentIndex(dialog.reading.findData("conversations"))
+    dialog.reading.activated.emit(0)
+    driver.settle()
+    assert dialog.preview.toPlainText() == "<|user|>Tu viens ?<|assistant|>Oui !"
+    driver.click(dialog.add)
+    driver.settle()
+    assert cell(page, 0, 4) == "Ready · conversations"
 
 
 def test_an_encoding_can_be_chosen_for_plain_texts_among_the_options(driver: Driver, tmp_path: Path) -> None:

@@ -4,10 +4,14 @@
 
 A file inside an archive counts as one, the archive itself only where it can't be opened; a folder that isn't entered
 (hidden, a link) counts as one. Besides whole files, records, pages and parts of documents can be left out.
+Of a dataset from the hub, the records are counted as well:
+
+    records seen = records read + records left out
 """
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -31,6 +35,9 @@ LINK_INSIDE = N_("links in an archive")
 READ_ELSEWHERE = N_("links to what is read anyway")
 UNREADABLE = N_("can’t be read")
 NOT_REACHED = N_("not reached: enough documents were read")
+NOT_DOWNLOADED = N_("not downloaded yet")
+OTHER_SPLIT = N_("of another split or configuration of the dataset")
+DESCRIPTION = N_("descriptions of a dataset")
 
 NOT_JSON = N_("not JSON")
 NOT_AN_OBJECT = N_("JSON, but not an object")
@@ -55,6 +62,15 @@ MISSING_CHAPTERS = N_("chapters that a book lists but doesn’t hold")
 RUNNING_HEADS = N_("running heads and page numbers")
 UNREADABLE_LETTERS = N_("characters that the file doesn’t identify")
 PAGE_WITHOUT_TEXT = N_("pages without text: pictures, or empty")
+ATTACHED = N_("attachments")
+OUTPUTS = N_("what the code of a notebook printed")
+PREAMBLE = N_("preambles of LaTeX")
+DRAWINGS = N_("tables and drawings in LaTeX")
+REDIRECTS = N_("redirects of a wiki")
+OTHER_PAGES = N_("pages of a wiki that are no articles: talk, templates, categories")
+EARLIER_VERSIONS = N_("earlier versions of a page")
+WIKI_TABLES = N_("templates, tables and files in the pages of a wiki")
+GROUP_CHATS = N_("chats of more than two people")
 CUT_OFF = N_("the rest of a file that is cut off or damaged")
 
 
@@ -78,17 +94,33 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Account:
-    """The account of one import."""
+    """The account of one import. Records are counted of downloads only."""
 
     files_seen: Count = 0
     files_read: Count = 0
     left_out: tuple[LeftOut, ...] = ()
     version: Count = ACCOUNT_VERSION
+    records_seen: Count = 0
+    records_read: Count = 0
 
     @property
     def files_left_out(self) -> int:
         """The number of files that were left out as a whole."""
-        return sum(entry.count for entry in self.left_out if entry.unit == FILES)
+        return self.count_left_out(FILES)
+
+    def count_left_out(self, unit: str) -> int:
+        """The number of files, records, pages or parts that were left out."""
+        return sum(entry.count for entry in self.left_out if entry.unit == unit)
+
+
+def merge(entries: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+    """The entries with those for the same reason put together, in the order in which they come first."""
+    found: dict[tuple[str, str], LeftOut] = {}
+    for entry in entries:
+        before = found.get((entry.unit, entry.reason), LeftOut(entry.unit, entry.reason, 0))
+        first = (*before.first, *entry.first)[:MAX_NAMED]
+        found[entry.unit, entry.reason] = LeftOut(entry.unit, entry.reason, before.count + entry.count, first)
+    return tuple(found.values())
 
 
 @dataclass
@@ -139,12 +171,16 @@ class AccountBuilder:
                 return name[len(self.root + separator) :]
         return PurePath(name).name if name == self.root else name
 
-    def account(self) -> Account:
-        """The account so far. Files that were neither read nor left out weren't reached."""
-        left = [
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was left out so far."""
+        return tuple(
             LeftOut(unit, reason, count, tuple(self._first[unit, reason]))
             for (unit, reason), count in self._counts.items()
-        ]
+        )
+
+    def account(self) -> Account:
+        """The account so far. Files that were neither read nor left out weren't reached."""
+        left = list(self.left_out())
         unreached = self.files_seen - self.files_read - sum(e.count for e in left if e.unit == FILES)
         if unreached > 0:
             left.append(LeftOut(FILES, NOT_REACHED, unreached))

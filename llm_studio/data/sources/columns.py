@@ -1,7 +1,8 @@
 """Detection of the column of a table that holds the text."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+
+from llm_studio.data.sources.nested import joined
 
 _LIKELY = {
     "text", "texte", "content", "contenu", "story", "stories", "document", "article", "body", "poem", "poeme", "poème",
@@ -27,7 +28,7 @@ def guess_text_column(columns: Mapping[str, Sequence[object]]) -> str | None:
 
 def _score(name: str, values: Sequence[object]) -> float:
     present = [value for value in values if value is not None and value != ""]
-    texts = [text for value in present if (text := _as_text(value)) is not None]
+    texts = [text for value in present if (text := joined(value, "\n")) is not None]
     if not texts or len(texts) * 2 < len(present):
         return 0.0
     length = sum(min(len(text), _MAX_LENGTH) for text in texts) / len(texts)
@@ -35,11 +36,3 @@ def _score(name: str, values: Sequence[object]) -> float:
     simple_name = name.rpartition(".")[2].lower()
     weight = 5.0 if simple_name in _LIKELY else 0.1 if simple_name in _UNLIKELY else 1.0
     return length * (0.02 + words) * weight
-
-
-def _as_text(value: object) -> str | None:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and value and all(isinstance(line, str) for line in cast("list[object]", value)):
-        return "\n".join(cast("list[str]", value))
-    return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from llm_studio import records
-from llm_studio.data.sources.account import ACCOUNT_VERSION, Account
+from llm_studio.data.sources.account import ACCOUNT_VERSION, Account, LeftOut
 from llm_studio.errors import StudioError
 from llm_studio.records import Count
 
@@ -40,7 +40,7 @@ class Source:
     `bytes` is the size of the texts in UTF-8. `sha256` is that of the documents, whatever the file that holds them and
     the chunks they were cut into. `notes` are messages for the user, `options` the options the texts were read with.
     `conversations`: the texts are rendered by data/sources/conversations.py, with special tokens between the turns.
-    `account`: what was read and left out; None for downloads, built-in stories, and sources of earlier versions.
+    `account`: what was read and left out; None for built-in stories and sources of earlier versions.
     """
 
     name: str
@@ -73,7 +73,8 @@ class UnusableSource(Source):
 class SourcePart:
     """One Parquet file of a sharded source.
 
-    `file` is the size of the file in bytes, `end` the position in the origin after its last document.
+    `file` is the size of the file in bytes, `end` the position in the origin after its last document. `records`: how
+    many were read for it, None for a part that an earlier version wrote; `left_out`: those that are no documents.
     """
 
     documents: Count
@@ -82,6 +83,8 @@ class SourcePart:
     sha256: str
     file: Count
     end: tuple[Count, Count]
+    records: Count | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)

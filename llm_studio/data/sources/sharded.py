@@ -7,13 +7,14 @@ another program may have open is ever replaced.
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from llm_studio.data.chunks import Chunk, rechunk
+from llm_studio.data.sources.account import MAX_NAMED, Account, LeftOut, merge
 from llm_studio.data.sources.manifest import (
     MANIFEST_VERSION,
     SourcePart,
@@ -32,14 +33,34 @@ PLAN = "_download.json"
 """File with the download plan, in the source's folder: readers of Parquet folders ignore names that start with “_”."""
 
 
-class ShardedSourceWriter:
-    """Appends parts to the source `name` in `folder`. Only one writer at a time."""
+@dataclass(frozen=True)
+class RecordsRead:
+    """How many records of the origin were read, and which of them are no documents."""
 
-    def __init__(self, folder: Path, name: str, origin: str, options: Mapping[str, Any]) -> None:
+    count: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def no_account(_parts: Sequence[SourcePart], _state: str) -> Account | None:
+    """The account of a source whose records aren't counted."""
+    return None
+
+
+class ShardedSourceWriter:
+    """Appends parts to the source `name` in `folder`. Only one writer at a time.
+
+    `account`: the account of a source with such parts in such a state.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, origin: str, options: Mapping[str, Any],
+        account: Callable[[Sequence[SourcePart], str], Account | None] = no_account,
+    ) -> None:  # fmt: skip
         self.name = name
         self.options = dict(options)
         self._folder = folder
         self._origin = origin
+        self._account = account
         self._path = parquet_path(folder, name)
         found = None
         with contextlib.suppress(RecordError):  # a damaged one: the download begins from its beginning
@@ -65,9 +86,11 @@ class ShardedSourceWriter:
 
     def append(
         self, chunks: Iterable[Chunk], end: Callable[[], tuple[int, int]], job: Job,
-        progress: Callable[[int, int], Progress],
+        progress: Callable[[int, int], Progress], records: Callable[[], RecordsRead] | None = None,
     ) -> None:  # fmt: skip
-        """Write complete documents as a new part; `end` is called after all have been read. Raises StorageError.
+        """Write complete documents as a new part. Raises StorageError.
+
+        `end` and `records` are called after all have been read.
 
         To stop the job, end `chunks`: a part that is interrupted by Cancelled is lost.
         """
@@ -82,14 +105,29 @@ class ShardedSourceWriter:
             write_rows(partial, chunks, totals, job, total_progress)
         digest = totals.to_source("", "", (), None).sha256
         part = SourcePart(totals.documents, totals.characters, totals.bytes, digest, path.stat().st_size, end())
+        if records is not None:
+            read = records()
+            part = replace(part, records=read.count, left_out=self._named(read.left_out))
         self.parts.append(part)
         self.save()
 
-    def move_end(self, end: tuple[int, int]) -> None:
+    def move_end(self, end: tuple[int, int], records: RecordsRead = RecordsRead()) -> None:
         """Set the position to resume from, after records without text."""
         if self.parts and self.parts[-1].end != end:
-            self.parts[-1] = replace(self.parts[-1], end=end)
+            last = self.parts[-1]
+            if last.records is not None:
+                left_out = merge([*last.left_out, *self._named(records.left_out)])
+                last = replace(last, records=last.records + records.count, left_out=left_out)
+            self.parts[-1] = replace(last, end=end)
             self.save()
+
+    def _named(self, left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+        """The entries with no more names than are shown with those of the parts so far: parts can be many."""
+        before = {(one.unit, one.reason): len(one.first) for one in merge(e for p in self.parts for e in p.left_out)}
+        return tuple(
+            replace(entry, first=entry.first[: MAX_NAMED - before.get((entry.unit, entry.reason), 0)])
+            for entry in left_out
+        )
 
     def drop_after(self, shard: int) -> None:
         """Drop the parts that end in shard number `shard` or after it."""
@@ -124,11 +162,13 @@ class ShardedSourceWriter:
         """Write the manifest with the parts so far and the options."""
         shas = [part.sha256 for part in self.parts]
         total = shas[0] if len(shas) == 1 else hashlib.sha256("\n".join(shas).encode()).hexdigest()
+        account = self._account(self.parts, str(self.options.get("state", "")))
         content = self._extra | {
             "version": MANIFEST_VERSION, "name": self.name, "origin": self._origin, "documents": self.documents,
             "characters": sum(part.characters for part in self.parts), "bytes": self.bytes, "sha256": total,
             "created": self._created, "notes": self._extra.get("notes", []), "options": self.options,
             "file": sum(part.file for part in self.parts), "parts": [asdict(part) for part in self.parts],
+            "account": asdict(account) if account else None,
         }  # fmt: skip
         write_json(manifest_path(self._folder, self.name), content)
 

@@ -1,10 +1,13 @@
 """The account of an import in words: how many files and records were left out, and why."""
 
 from llm_studio.data.sources.account import (
-    FILES,
+    DESCRIPTION,
     HIDDEN,
     LINK,
     NO_CONVERSATION,
+    NOT_DOWNLOADED,
+    NOT_REACHED,
+    OTHER_SPLIT,
     PAGES,
     PARTS,
     RECORDS,
@@ -12,10 +15,14 @@ from llm_studio.data.sources.account import (
     Account,
     LeftOut,
 )
+from llm_studio.events import Notice
 from llm_studio.i18n import _, ngettext, number, translated
+from llm_studio.jobs import Job
 
 LISTED_BY_LOOK = (UNREADABLE, LINK)
 _REPORTED_WHILE_READING = (UNREADABLE, LINK, NO_CONVERSATION)
+_EXPECTED = (HIDDEN, DESCRIPTION, OTHER_SPLIT, NOT_REACHED, NOT_DOWNLOADED)
+"""Reasons that no one is surprised by."""
 
 
 def left_out_count(account: Account | None) -> int:
@@ -36,8 +43,14 @@ def summary(account: Account | None) -> str:
             )
         )
     for unit in (RECORDS, PAGES, PARTS):
-        count = sum(entry.count for entry in account.left_out if entry.unit == unit)
-        if count:
+        count = account.count_left_out(unit)
+        if count and unit == RECORDS and account.records_seen:
+            parts.append(
+                ngettext("{n} of {all} record left out", "{n} of {all} records left out", account.records_seen).format(
+                    n=number(count), all=number(account.records_seen)
+                )
+            )
+        elif count:
             parts.append(_counted(unit, count))
     return " · ".join(parts)
 
@@ -79,11 +92,13 @@ def expected(account: Account) -> list[str]:
     return [_sentence(entry) for entry in account.left_out if entry.reason not in LISTED_BY_LOOK]
 
 
-def unreported(account: Account | None) -> list[str]:
-    """A sentence for each reason that wasn't reported while the texts were read."""
+def report(account: Account | None, job: Job) -> None:
+    """Report each reason that wasn't reported while the texts were read."""
     if account is None:
-        return []
-    return [_sentence(entry) for entry in account.left_out if entry.reason not in _REPORTED_WHILE_READING]
+        return
+    for entry in account.left_out:
+        if entry.reason not in _REPORTED_WHILE_READING or (entry.reason == NO_CONVERSATION and account.records_seen):
+            job.report(Notice(_sentence(entry), "info" if entry.reason in _EXPECTED else "warning"))
 
 
 def _sentence(entry: LeftOut) -> str:
@@ -94,6 +109,6 @@ def _sentence(entry: LeftOut) -> str:
     return f"{heading(entry)} ({listed})." if listed else f"{heading(entry)}."
 
 
-def only_hidden(account: Account) -> bool:
-    """Whether nothing but hidden files was left out: those of the system, mostly."""
-    return all(entry.unit == FILES and entry.reason == HIDDEN for entry in account.left_out)
+def is_expected(account: Account) -> bool:
+    """Whether nothing was left out but what no one misses: hidden files, those about a dataset, what is too much."""
+    return all(entry.reason in _EXPECTED for entry in account.left_out)

@@ -1,6 +1,8 @@
 """Texts from the Hugging Face hub: the datasets, a look at one, the download and resuming one."""
 
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_studio.errors import Cancelled, DownloadError
@@ -8,6 +10,7 @@ from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows.data import accounts
 
 if TYPE_CHECKING:
     from llm_studio.data.sources.hub.catalogue import Entry
@@ -69,8 +72,10 @@ def wanted(
     if name.startswith(HUB):
         dataset, _colon, config = name.removeprefix(HUB).partition(":")
         if dataset.count("/") != 1 or not all(dataset.split("/")) or any(map(str.isspace, dataset)):
-            raise DownloadError(_("“{name}” is not the name of a dataset.").format(name=name),
-                                _("It is written hf:owner/name or hf:owner/name:configuration."))  # fmt: skip
+            what = _("“{name}” is not the name of a dataset.").format(name=name)
+            if dataset and Path(dataset).exists():
+                raise DownloadError(what, _("For the file or folder {path}, leave out “hf:”.").format(path=dataset))
+            raise DownloadError(what, _("It is written hf:owner/name or hf:owner/name:configuration."))
         found = DownloadRequest(dataset, config or None)
     else:
         entry = find(name, lang)
@@ -119,13 +124,15 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
         else:
             made = kept[name]
             _report_changes(made, job)
+        running = Download(project.raw, name, made, wanted, job)
         try:
-            Download(project.raw, name, made, wanted, job).run()
+            running.run()
         except Cancelled:
             if (stopped := _source(project, name)) is None:
                 raise
             return stopped
         source = _source(project, name)
+        accounts.report(source.account if source else running.account, job)
     if source is None:
         raise DownloadError(_("“{name}” holds no texts.").format(name=made.dataset),
                             _("Choose another field, split or dataset."))  # fmt: skip
@@ -169,10 +176,12 @@ def download_again(project: Project, name: str, job: Job) -> "Source":
 
 def _drop_damaged(project: Project, name: str, made: "DownloadPlan", job: Job) -> None:
     """Keep only the first parts of a source, up to the first that is damaged: the others are downloaded again."""
+    from llm_studio.data.sources.hub.accounting import account_of
     from llm_studio.data.sources.hub.plan import INCOMPLETE
     from llm_studio.data.sources.sharded import ShardedSourceWriter
 
-    source = ShardedSourceWriter(project.raw, name, made.origin, made.options | {"state": INCOMPLETE})
+    options = made.options | {"state": INCOMPLETE}
+    source = ShardedSourceWriter(project.raw, name, made.origin, options, partial(account_of, made))
     parts = len(source.parts)
     source.drop_damaged(job)
     text = _("“{name}” is damaged: {n} of its {all} files are downloaded again.")

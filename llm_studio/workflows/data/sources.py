@@ -1,6 +1,7 @@
 """The sources of a project: adding built-in stories, files and folders, and removing them."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from llm_studio.data.sources.readers.inspect import Inspection
     from llm_studio.data.sources.readers.read import SourceReader
 
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")
 STORIES = "stories"
 DEFAULT_STORIES = 20_000
 _STORIES_TITLES = {"en": N_("Built-in stories (English)"), "fr": N_("Built-in stories (French)")}
@@ -130,8 +132,7 @@ def add_files(
     with contextlib.closing(reader.chunks()) as pieces:
         source = _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
                       reader, replaces)  # fmt: skip
-    for sentence in accounts.unreported(source.account):
-        job.report(Notice(sentence, "warning"))
+    accounts.report(source.account, job)
     return source
 
 
@@ -155,8 +156,10 @@ def _existing(path: Path) -> Path:
     except (OSError, RuntimeError):  # a name too long, or the home of no one
         there = False
     if not there:
-        raise SourceError(_("{path} is neither a file nor a folder here, nor a known dataset.").format(path=path),
-                          _("The built-in dataset is “stories”."))  # fmt: skip
+        what = _("{path} is neither a file nor a folder here, nor a known dataset.").format(path=path)
+        if _HUB_NAME.fullmatch(path.as_posix()):
+            raise SourceError(what, _("For a dataset of the hub, write {name}.").format(name=f"hf:{path.as_posix()}"))
+        raise SourceError(what, _("The built-in dataset is “stories”."))
     return path
 
 

@@ -7,17 +7,21 @@ position after it, so that neither a kill nor a full disk loses or duplicates a 
 import contextlib
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import Account
 from llm_studio.data.sources.hub import fields, records
+from llm_studio.data.sources.hub.accounting import RecordTally, account_of
 from llm_studio.data.sources.hub.plan import CAPPED, COMPLETE, INCOMPLETE, DownloadPlan, DownloadRequest
 from llm_studio.data.sources.hub.remote_file import DamagedError
 from llm_studio.data.sources.sharded import ShardedSourceWriter
-from llm_studio.errors import Cancelled, StudioError
+from llm_studio.errors import Cancelled, DownloadError, StudioError
 from llm_studio.events import Fetched
 from llm_studio.files import require_space, translate_os_errors
 from llm_studio.i18n import _
@@ -29,9 +33,20 @@ MAX_PART_SECONDS = 10.0
 """Time after which a part is written to the disk."""
 _MARGIN = 200_000_000
 """Bytes to leave free on the disk."""
+_MAX_BAD = 10_000
+"""Records without a text after which a dataset that has none before is refused."""
 _REPORT_SECONDS = 0.25
 _WINDOW_SECONDS = 8.0
 """Period over which the speed is measured."""
+
+
+class _Read(NamedTuple):
+    """A record that was read, or the end of a file: the position after it, its text, or the `reason` for none."""
+
+    position: tuple[int, int]
+    text: str = ""
+    reason: str = ""
+    is_record: bool = True
 
 
 class Download:
@@ -43,9 +58,10 @@ class Download:
         self._request = request
         self._job = job
         caps = {"max_documents": request.max_documents, "max_bytes": request.max_bytes}
-        self._source = ShardedSourceWriter(folder, name, plan.origin, plan.options | caps)
+        self._source = ShardedSourceWriter(folder, name, plan.origin, plan.options | caps, partial(account_of, plan))
         self._source.set_field("conversations", plan.conversations)
         self._position = self._source.end
+        self._tally = RecordTally()
         self._fraction = 0.0
         self._failure: BaseException | None = None
         self._at_end = False
@@ -75,12 +91,19 @@ class Download:
         self._set_state(state)
         return state
 
+    @property
+    def account(self) -> Account:
+        """What was read and left out since the last part was written: all of a dataset without any text."""
+        read = self._tally.read()
+        return Account(left_out=read.left_out, records_seen=read.count)
+
     def _set_state(self, state: str) -> None:
         """Write the state into the manifest, if there is one yet."""
         changed = self._source.options.get("state") != state
         self._source.options["state"] = state
         if self._source.parts and (changed or self._source.end != self._position):
-            self._source.move_end(self._position)
+            self._source.move_end(self._position, self._tally.read())
+            self._tally = RecordTally()
             self._source.save()
 
     def _limit_reached(self) -> bool:
@@ -89,7 +112,7 @@ class Download:
 
     # One part
 
-    def _write_part(self, rows: "Iterator[tuple[tuple[int, int], str | None]]") -> None:
+    def _write_part(self, rows: Iterator[_Read]) -> None:
         """Write one part; an error on the way is kept in `_failure`."""
         chunks = self._chunks(rows)
         first = next(chunks, None)
@@ -97,13 +120,16 @@ class Download:
             return
         require_space(self._folder, 2 * MAX_PART_BYTES)
         unstoppable = Job(self._job.report)  # the part is finished: `chunks` ends when the job should stop
-        self._source.append(chain([first], chunks), lambda: self._position, unstoppable, self._progress)
+        self._source.append(chain([first], chunks), lambda: self._position, unstoppable, self._progress,
+                            self._tally.read)  # fmt: skip
+        self._tally = RecordTally()
 
-    def _chunks(self, rows: "Iterator[tuple[tuple[int, int], str | None]]") -> Iterator[Chunk]:
+    def _chunks(self, rows: Iterator[_Read]) -> Iterator[Chunk]:
         size, limit = 0, time.monotonic() + MAX_PART_SECONDS
         try:
-            for position, text in rows:
-                if text is not None:
+            for read in rows:
+                position, text = read.position, read.text
+                if text:
                     self._documents += 1
                     length = len(text.encode("utf-8", "surrogatepass"))
                     self._bytes += length
@@ -112,6 +138,8 @@ class Download:
                 # at the end of a shard its checksum has been compared
                 shard_ends = self._plan.kind != "parquet" and position[0] > self._position[0]
                 self._position = position
+                if read.is_record:
+                    self._tally.add(self._plan.shards[position[0]].path, position[1], read.reason)
                 part_full = size >= MAX_PART_BYTES or (size and (shard_ends or time.monotonic() > limit))
                 if part_full or self._limit_reached():
                     return
@@ -119,8 +147,8 @@ class Download:
         except (StudioError, Cancelled) as error:
             self._failure = error
 
-    def _rows(self) -> "Generator[tuple[tuple[int, int], str | None]]":
-        """From the position on: the position after each record, and its text."""
+    def _rows(self) -> Generator[_Read]:
+        """The records from the position on, and the end of each file."""
         plan = self._plan
         columns = plan.columns()
         start, after = self._position
@@ -130,12 +158,25 @@ class Download:
             with contextlib.closing(rows):  # pyright: ignore[reportArgumentType]  a generator
                 for row in rows:
                     self._fraction = row.fraction
-                    text = fields.text_of(row.record, plan.field, plan.conversations)
-                    yield (shard, row.number), None if text is None or text.isspace() else text
+                    text, reason = self._text_of(row.record)
+                    yield _Read((shard, row.number), text, reason)
             after, self._fraction = 0, 0.0
-            yield (shard + 1, 0), None
+            yield _Read((shard + 1, 0), is_record=False)
 
-    def _after_failure(self) -> "Generator[tuple[tuple[int, int], str | None]]":
+    def _text_of(self, record: Mapping[str, Any]) -> tuple[str, str]:
+        """The text of a record, and "", or why it has none. Raises DownloadError where no record has any."""
+        field, conversations = self._plan.field, self._plan.conversations
+        try:
+            text = fields.text_of(record, field, conversations)
+        except DownloadError:
+            if not self._documents and self._tally.count > _MAX_BAD:
+                raise
+            text = None
+        if text and not text.isspace():
+            return text, ""
+        return "", fields.reason_left_out(record, field, conversations)
+
+    def _after_failure(self) -> Generator[_Read]:
         """Restart a shard that was damaged, once; raise any other error."""
         error, self._failure = self._failure, None
         assert error is not None
@@ -147,6 +188,7 @@ class Download:
         if self._plan.kind != "parquet":  # nothing of this file can be trusted before its checksum was compared
             self._source.drop_after(shard)
         self._position = self._source.end
+        self._tally = RecordTally()
         self._documents, self._bytes = self._source.documents, self._source.bytes
         return self._rows()
 

@@ -1,10 +1,13 @@
 """The text in a record: a field with a text, lines or a conversation. Nested fields are named with a dot."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
+from llm_studio.data.sources import nested
+from llm_studio.data.sources.account import EMPTY, NO_CONVERSATION, NO_FIELD, NOT_TEXT
 from llm_studio.data.sources.columns import guess_text_column
-from llm_studio.data.sources.conversations import is_conversation, render
+from llm_studio.data.sources.conversations import is_conversation, render, why_not
+from llm_studio.data.sources.nested import flatten, joined
 from llm_studio.errors import DownloadError
 from llm_studio.i18n import _
 
@@ -20,45 +23,37 @@ def text_of(record: Mapping[str, Any], field: str, conversations: bool) -> str |
         value = record.get(field)
         record = {"messages": value} if isinstance(value, list) else record
         return render(record) if is_conversation(record) else None
-    value = value_of(record, field)
-    if value is None or isinstance(value, str):
-        return value or None
-    if isinstance(value, list) and all(isinstance(line, str) for line in cast("list[Any]", value)):
-        return "\n".join(cast("list[str]", value)) or None
-    raise DownloadError(_("The field “{name}” is not a text.").format(name=field), list_fields(record))
+    text = joined(value_of(record, field), "\n")
+    if text is None:
+        raise DownloadError(_("The field “{name}” is not a text.").format(name=field), list_fields(record))
+    return text or None
 
 
 def value_of(record: Mapping[str, Any], field: str) -> Any:
     """The value of a field by its dotted name. Raises DownloadError where there is none."""
-    if field in record:
-        return record[field]
-    value: Any = record
-    for name in field.split("."):
-        if value is None:
-            return None
-        if not isinstance(value, Mapping) or name not in value:
-            raise DownloadError(
-                _("There is no field “{name}” in this dataset.").format(name=field), list_fields(record)
-            )
-        value = cast("Mapping[str, Any]", value)[name]
+    value = nested.value_of(record, field)
+    if value is nested.MISSING:
+        raise DownloadError(_("There is no field “{name}” in this dataset.").format(name=field), list_fields(record))
     return value
 
 
+def reason_left_out(record: Mapping[str, Any], field: str, conversations: bool) -> str:
+    """Why a record is no document: an English message. It is asked only for those that are none."""
+    if conversations:
+        value = record.get(field)
+        return why_not({"messages": value} if isinstance(value, list) else record) or NO_CONVERSATION
+    try:
+        text_of(record, field, conversations)
+    except DownloadError:
+        return NO_FIELD if nested.value_of(record, field) is nested.MISSING else NOT_TEXT
+    return EMPTY
+
+
 def list_fields(record: Mapping[str, Any]) -> str:
-    """A message that lists the fields of a record."""
-    return _("Choose one of these with --text-field: {names}.").format(names=", ".join(flatten(record)))
-
-
-def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record and of nested records, by dotted name."""
-    found: dict[str, Any] = {}
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            inner = flatten(cast("Mapping[str, Any]", value))
-            found |= {f"{name}.{key}": content for key, content in inner.items()}
-        else:
-            found[name] = value
-    return found
+    """A message that lists the fields of a record that can hold texts."""
+    names = ", ".join(name for name, value in flatten(record).items() if joined(value, "\n") is not None)
+    return _("Choose one of these with --text-field: {names}.").format(names=names) if names else _(
+        "None of its fields holds a text: choose another dataset.")  # fmt: skip
 
 
 def guess_field(records: Sequence[Mapping[str, Any]]) -> tuple[str | None, bool]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from llm_studio import records as record_files
+from llm_studio.data.sources.account import LeftOut
 from llm_studio.data.sources.hub import fields, records, resolve
 from llm_studio.data.sources.hub.remote_file import DatasetRevision, Shard
 from llm_studio.data.sources.hub.resolve import ResolvedSplit
@@ -35,7 +36,8 @@ class DownloadRequest:
 
 @dataclass(frozen=True)
 class DownloadPlan:
-    """Where the documents come from. `asked_config`, `asked_split`: as the user gave them."""
+    """Where the documents come from. `asked_config`, `asked_split`: as the user gave them. `others`: the other files
+    of the repository, which are left out."""
 
     dataset: str
     revision: str
@@ -51,6 +53,7 @@ class DownloadPlan:
     documents: Count | None
     licence: str
     converted: bool
+    others: tuple[LeftOut, ...] = ()
 
     @property
     def dataset_revision(self) -> DatasetRevision:
@@ -110,7 +113,7 @@ def make_plan(request: DownloadRequest, job: Job, conversations: bool | None = N
     return DownloadPlan(
         request.dataset, resolved.revision.revision, request.config, request.split, resolved.config, resolved.split,
         resolved.kind, dict(resolved.options), field, bool(conversations), resolved.shards, resolved.documents,
-        resolved.licence, resolved.converted,
+        resolved.licence, resolved.converted, resolved.others,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from llm_studio.data.sources.hub import libraries
 from llm_studio.data.sources.hub.remote_file import DatasetRevision, RemoteFile, Shard, damaged
 from llm_studio.data.sources.parquet_batches import MAX_ROWS, bounded_batches
 from llm_studio.data.sources.parquet_footer import read_metadata
+from llm_studio.data.sources.readers.packed import unxz
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _decompressed(remote: RemoteFile, path: str) -> io.BufferedIOBase:
     if path.endswith(".bz2"):
         return cast("io.BufferedIOBase", bz2.BZ2File(plain))
     if path.endswith(".xz"):
-        return cast("io.BufferedIOBase", lzma.LZMAFile(plain))
+        return cast("io.BufferedIOBase", unxz(plain))
     if path.endswith(".zst"):
         return cast("io.BufferedIOBase", pa.CompressedInputStream(cast("Any", plain), "zstd"))
     return plain

@@ -4,10 +4,21 @@ The library `datasets` finds them from the README or from the file names. No cod
 dataset that is only a script, the Parquet conversion made by the hub is used, if there is one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from llm_studio.data.sources.account import (
+    DESCRIPTION,
+    EMPTY,
+    FILES,
+    HIDDEN,
+    KIND,
+    OTHER_SPLIT,
+    AccountBuilder,
+    LeftOut,
+)
 from llm_studio.data.sources.hub import libraries, requests
 from llm_studio.data.sources.hub.remote_file import DatasetRevision, Shard
 from llm_studio.data.sources.hub.requests import T
@@ -26,13 +37,19 @@ READABLE = ("parquet", "json", "csv", "text", "arrow")
 OPTIONS = {"sep", "delimiter", "quotechar", "encoding", "field", "header", "names", "column_names", "skiprows"}
 """How the authors of a dataset may say that its files are to be read."""
 _PATHS_PER_REQUEST = 500
+_DATA = (".parquet", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".arrow")
+_COMPRESSED = (".gz", ".zst", ".bz2", ".xz", ".zip")
+_DESCRIPTIONS = ("readme", "license", "licence", "notice", "citation", "dataset_infos", "dataset_info", "dataset_dict",
+                 "state")  # fmt: skip
+"""Files about a dataset, by their name without its ending."""
 
 
 @dataclass(frozen=True)
 class ResolvedSplit:
     """One split of one configuration, at one revision. `documents`: their number according to the authors.
 
-    `converted`: the files are the hub's Parquet conversion.
+    `converted`: the files are the hub's Parquet conversion. `others`: the other files of the repository, which are
+    left out.
     """
 
     revision: DatasetRevision
@@ -46,6 +63,7 @@ class ResolvedSplit:
     documents: int | None
     licence: str
     converted: bool
+    others: tuple[LeftOut, ...] = ()
 
 
 def dataset_info(dataset: str, job: Job, revision: str | None = None) -> "DatasetInfo":
@@ -89,10 +107,10 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
         raise DownloadError(_("“{name}” has no split “{split}”.").format(name=dataset, split=split),
                             _("Its splits are: {names}.").format(names=", ".join(splits)))  # fmt: skip
     figures = (builder.info.splits or {}).get(split)
+    shards, empty = _shards(place, files[split], job)
     return ResolvedSplit(
         place, builder.config.name, split, configs, splits, kind, _options(builder.config),
-        _shards(place, files[split], job), getattr(figures, "num_examples", None) or None,
-        licence, converted,
+        shards, getattr(figures, "num_examples", None) or None, licence, converted, _others(about, shards, empty),
     )  # fmt: skip
 
 
@@ -187,8 +205,30 @@ def _options(config: Any) -> dict[str, Any]:
     return {name: value for name, value in changed.items() if isinstance(value, str | int | list)}
 
 
-def _shards(place: DatasetRevision, addresses: Sequence[str], job: Job) -> tuple[Shard, ...]:
-    """The files with their sizes and checksums, in the order that `datasets` gives."""
+def _others(about: "DatasetInfo", shards: Sequence[Shard], empty: Collection[str]) -> tuple[LeftOut, ...]:
+    """The files of the repository that aren't read, by reason."""
+    account, read = AccountBuilder(), {shard.path for shard in shards}
+    for name in sorted(file.rfilename for file in about.siblings or []):
+        if name not in read:
+            account.leave_out(FILES, EMPTY if name in empty else _why_not(name), name)
+    return account.left_out()
+
+
+def _why_not(path: str) -> str:
+    """Why a file of a repository is no file of the split: an English message."""
+    name = PurePosixPath(path.lower())
+    if any(part.startswith(".") for part in name.parts):
+        return HIDDEN
+    if name.suffix == ".md" or name.stem in _DESCRIPTIONS:
+        return DESCRIPTION
+    suffix = PurePosixPath(name.stem).suffix if name.suffix in _COMPRESSED else name.suffix
+    return OTHER_SPLIT if suffix in _DATA else KIND
+
+
+def _shards(
+    place: DatasetRevision, addresses: Sequence[str], job: Job
+) -> tuple[tuple[Shard, ...], frozenset[str]]:  # fmt: skip
+    """The files with their sizes and checksums, in the order that `datasets` gives; and the names of empty ones."""
     if any("::" in address for address in addresses):
         raise DownloadError(_("“{name}” stores its texts in ZIP archives, which can't be streamed.").format(
             name=place.dataset), _("Choose another dataset."))  # fmt: skip
@@ -206,4 +246,5 @@ def _shards(place: DatasetRevision, addresses: Sequence[str], job: Job) -> tuple
         for file in requests.call(job, place.dataset, get):
             lfs = getattr(file, "lfs", None)
             found[file.path] = Shard(file.path, getattr(file, "size", 0), lfs.sha256 if lfs else "")
-    return tuple(found[path] for path in paths if path in found and found[path].size)
+    here = [found[path] for path in dict.fromkeys(paths) if path in found]
+    return tuple(shard for shard in here if shard.size), frozenset(shard.path for shard in here if not shard.size)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from llm_studio.data.sources.hub import fields, libraries, plan, requests, resolve
+from llm_studio.data.sources.nested import flatten
 from llm_studio.errors import DownloadError
 from llm_studio.jobs import Job
 
@@ -109,7 +110,7 @@ def _texts(
     """The first documents for each field that can be used as text, the guessed one first."""
     first = [guessed] if guessed is not None else []
     found: dict[str, tuple[str, ...]] = {}
-    for name in [*first, *(name for name in fields.flatten(records[0]) if name != guessed)] if records else []:
+    for name in [*first, *(name for name in flatten(records[0]) if name != guessed)] if records else []:
         with contextlib.suppress(DownloadError):  # the field holds something else
             texts = (fields.text_of(record, name, conversations and name == guessed) for record in records)
             found[name] = tuple(shorten(text, 2 * _SHOWN_CHARACTERS) for text in texts if text)

@@ -2,7 +2,9 @@
 
     kinds.py       the table of kinds: suffixes and functions. A new kind is a reader module and its line there
     text.py        plain text and source code; chat_texts.py those that are chats; subtitles.py .srt and .vtt; html.py;
-                   epub.py; docx.py; odt.py; rtf.py; pdf.py, in a worker process
+                   epub.py; docx.py; odt.py; rtf.py; latex.py; notebooks.py; mail.py; mediawiki.py and wiki_markup.py;
+                   pdf.py, in a worker process
+    chat_exports.py    exports of Telegram and Discord; json_stream.py JSON value by value
     records.py     detection of the text field; json_files.py .jsonl and .json; delimited.py .csv and .tsv; parquet.py;
                    xlsx.py
     archives.py    .zip; tar_files.py .tar; packed.py .gz .bz2 .xz .zst; folder.py many files of a folder or an archive

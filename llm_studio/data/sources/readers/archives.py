@@ -18,13 +18,16 @@ from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, password_protected, translate_read_errors
 from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.errors import SourceError
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _, number, size
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 MAX_DEPTH = 2
 """Limit of nested archives."""
+MAX_DICTIONARY = 1 << 28
+"""Limit of the memory for decompressing LZMA: a file of some bytes can ask for 4 GB."""
+_LOCAL_HEADER, _LZMA_PROPERTIES = 30, 9
 _MAX_DIRECTORY = 1 << 26
 _UTF8_NAME = 0x800
 _LEAST_SCORE = 0.4
@@ -143,12 +146,31 @@ def _opener(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, fi
     def unpacked() -> IO[bytes]:
         if info.flag_bits & 1:
             raise password_protected(name)
+        _check_dictionary(name, archive, info)
         try:
             return archive.open(info)
         except (RuntimeError, ValueError, OverflowError) as error:
             raise damaged(name, error) from error
 
     return unpacked
+
+
+def _check_dictionary(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Raise SourceError where the dictionary of LZMA would take too much memory: it is as large as the file says."""
+    stream = archive.fp
+    if info.compress_type != zipfile.ZIP_LZMA or stream is None:
+        return
+    stream.seek(info.header_offset)  # `zipfile` does so as well before it reads
+    header = stream.read(_LOCAL_HEADER)
+    if len(header) < _LOCAL_HEADER:
+        raise damaged(name, "")
+    stream.seek(sum(struct.unpack_from("<HH", header, _LOCAL_HEADER - 4)), io.SEEK_CUR)
+    properties = stream.read(_LZMA_PROPERTIES)  # version, length, a byte of properties, dictionary
+    if len(properties) == _LZMA_PROPERTIES and struct.unpack_from("<L", properties, 5)[0] > MAX_DICTIONARY:
+        raise SourceError(
+            _("{path} needs more than {size} of memory to be unpacked.").format(path=name, size=size(MAX_DICTIONARY)),
+            _("If you trust it, unpack it yourself and add the folder."),
+        )
 
 
 def _decoded_names(archive: zipfile.ZipFile) -> dict[str, str]:

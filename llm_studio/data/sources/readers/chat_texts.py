@@ -6,7 +6,7 @@ conversation; of a personal chat, the user is asked first: its names are replace
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TextIO
@@ -88,12 +88,12 @@ def _alternate(roles: list[str]) -> bool:
     return changes * 2 >= len(roles) - 1
 
 
-def is_chat(item: InputFile, context: Context) -> bool:
-    """Whether a text file is to be read as conversations. Raises SourceError where that is asked for and impossible."""
+def is_chat(item: InputFile, context: Context, style_of: Callable[[InputFile], ChatStyle | None]) -> bool:
+    """Whether a file is to be read as conversations. Raises SourceError where that is asked for and impossible."""
     reading = context.options.reading
     if reading == "text" or context.conversations is False:
         return False
-    style = chat_style(item)
+    style = style_of(item)
     if style is None or len(style.names) > 2:
         if reading == "conversations":
             raise _no_chat_of_two(item, style)
@@ -127,7 +127,7 @@ def _no_chat_of_two(item: InputFile, style: ChatStyle | None) -> SourceError:
 def read_chat(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The conversations of a chat: one for each day of a personal chat, else between separators."""
     style = chat_style(item) or ChatStyle()
-    account, writer = context.account, _Writer()
+    account, writer = context.account, ConversationWriter()
     position = 0
     with open_text(item, context) as stream:
         for day, role, text in _messages(stream, context, style, item):
@@ -180,7 +180,7 @@ def _messages(stream: TextIO, context: Context, style: ChatStyle, item: InputFil
             context.account.leave_out(PARTS if reason == ATTACHMENTS else RECORDS, reason, item.name)
 
 
-class _Writer:
+class ConversationWriter:
     """Writes conversations message by message; one in which only one side speaks is dropped, if it isn't long."""
 
     def __init__(self) -> None:

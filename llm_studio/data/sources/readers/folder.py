@@ -35,6 +35,7 @@ from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgr
 from llm_studio.data.sources.readers.kinds import LISTED, is_readable
 from llm_studio.data.sources.readers.packed import PackedContent
 from llm_studio.data.sources.readers.tar_files import open_tar
+from llm_studio.data.sources.readers.unread_kinds import UnreadKindError
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
@@ -241,7 +242,9 @@ def _leave_out_rest(
 
 
 def _leave_out(name: str, error: SourceError, started: bool, account: AccountBuilder) -> None:
-    if started:
+    if isinstance(error, UnreadKindError):
+        account.leave_out(FILES, KIND, name, error.detail)
+    elif started:
         account.files_read += 1
         account.leave_out(PARTS, CUT_OFF, name, error.what)
     else:
@@ -256,6 +259,8 @@ def skip_file(name: str, error: SourceError, started: bool, context: Context, op
     context.skipped.append((name, error))
     if not opened:
         _leave_out(name, error, started, context.account)
+    if isinstance(error, UnreadKindError):
+        return  # as the files that are left out for their endings
     if len(context.skipped) <= MAX_REPORTED:
         text = _("Only the beginning was read: {reason}") if started else _("Skipped: {reason}")
         context.notice(text.format(reason=error))

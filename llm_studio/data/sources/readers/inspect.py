@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 
-from llm_studio.data.sources.account import FILES, LINK, NOT_REACHED, UNREADABLE, Account, AccountBuilder
-from llm_studio.data.sources.readers.chat_texts import chat_style
+from llm_studio.data.sources.account import FILES, KIND, LINK, NOT_REACHED, UNREADABLE, Account, AccountBuilder
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import choices_for
 from llm_studio.data.sources.readers.errors import translate_read_errors
 from llm_studio.data.sources.readers.folder import disk_files, link_out, list_files, open_archive
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
-from llm_studio.data.sources.readers.kinds import ARCHIVES, Kind, kind_of
+from llm_studio.data.sources.readers.kinds import ARCHIVES, Kind, kind_of_file
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.packed import decompressed
 from llm_studio.data.sources.readers.read import chunks_of, detect_conversations, field_choice_of
 from llm_studio.data.sources.readers.records import Column, FieldChoice
+from llm_studio.data.sources.readers.unread_kinds import UnreadKindError
 from llm_studio.errors import DamagedFileError, SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -147,11 +147,11 @@ def _inspect_file(item: InputFile, context: Context) -> Inspection:
 
 
 def can_be_chat(item: InputFile) -> bool:
-    """Whether a text file is a chat that can be read as conversations."""
-    kind = kind_of(item.suffix)
-    if not isinstance(kind, Kind) or kind.is_chat is None:
+    """Whether a file is a chat that can be read as conversations."""
+    kind = kind_of_file(item)
+    if not isinstance(kind, Kind) or kind.chat_style is None:
         return False
-    style = chat_style(item)
+    style = kind.chat_style(item)
     return style is not None and len(style.names) <= 2
 
 
@@ -171,6 +171,7 @@ def _inspect_many(
     detect_conversations(items, context)
     looks: list[Inspection] = []
     refused = list(refused_before)
+    unread: list[tuple[str, SourceError]] = []
     tried = 0
     for item in _each_kind_first(items):
         context.job.check()
@@ -180,6 +181,9 @@ def _inspect_many(
         archives = context.account.archives
         try:
             looks.append(_inspect_one_of_many(item, context))
+        except UnreadKindError as error:
+            unread.append((item.name, error))
+            context.account.leave_out(FILES, KIND, item.name, error.detail)
         except SourceError as error:
             refused.append((item.name, error))
             if context.account.archives == archives:
@@ -187,7 +191,7 @@ def _inspect_many(
     if not looks and tried == len(items):
         raise SourceError(
             _("None of the files in {folder} can be read. The first: {reason}").format(
-                folder=path, reason=refused[0][1]
+                folder=path, reason=[*refused, *unread][0][1]
             )
         )
     best = next((look for look in looks if look.columns), looks[0] if looks else Inspection(path, kind))

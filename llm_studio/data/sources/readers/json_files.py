@@ -5,7 +5,7 @@ Only one record is in memory at a time, and none longer than MAX_RECORD.
 
 import json
 from collections.abc import Iterator
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.account import CUT_OFF, NOT_AN_OBJECT, NOT_JSON, TOO_LONG
@@ -14,19 +14,25 @@ from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import open_text
 from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.data.sources.readers.json_stream import (
+    BLOCK,
+    LONG,
+    MAX_RECORD,
+    JsonStream,
+    not_an_object,
+    not_json,
+    too_long,
+)
 from llm_studio.data.sources.readers.records import FieldChoice, Record, RecordLog
 from llm_studio.errors import SourceError
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _
 
-MAX_RECORD = 1 << 26
-"""Length limit of a record, in characters."""
-_BLOCK = 1 << 16
+_AT_ONCE = 1 << 20
 _MAX_BAD_AT_START = 1000
 """Lines after which a file without any record is refused."""
 _LIST_FIELDS = ("data", "rows", "records", "items", "examples", "documents", "texts", "entries", "articles", "stories",
             "train", "results")  # fmt: skip
 """Fields of an object that contain the list of records."""
-_decode = json.JSONDecoder().raw_decode
 
 
 # --- .jsonl ------------------------------------------------------------------------------------------------------
@@ -50,20 +56,20 @@ def _lines(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record
         position = good = 0
         while line := stream.readline(MAX_RECORD):
             position += 1
-            if position % 1000 == 0 or len(line) > _BLOCK:
+            if position % 1000 == 0 or len(line) > BLOCK:
                 context.job.check()
             if line.isspace():
                 continue
             if len(line) == MAX_RECORD and not line.endswith("\n"):
-                log.drop(TOO_LONG, position, _too_long())
+                log.drop(TOO_LONG, position, too_long())
                 while line and not line.endswith("\n"):
                     context.job.check()
-                    line = stream.readline(_BLOCK)
+                    line = stream.readline(BLOCK)
                 continue
             try:
                 record = _object(_as_conversation(json.loads(line)))
             except (ValueError, RecursionError) as error:
-                log.drop(NOT_JSON, position, _not_json(error))
+                log.drop(NOT_JSON, position, not_json(error))
             except SourceError as error:
                 log.drop(NOT_AN_OBJECT, position, error)
             else:
@@ -75,7 +81,7 @@ def _lines(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record
 
 def _object(content: object) -> dict[str, object]:
     if not isinstance(content, dict):
-        raise _not_an_object(_("this is JSON, but not an object."))
+        raise not_an_object(_("this is JSON, but not an object."))
     return cast("dict[str, object]", content)
 
 
@@ -99,12 +105,12 @@ def _values(item: InputFile, context: Context, log: RecordLog) -> Iterator[Recor
     position = 0
     with open_text(item, context) as stream:
         try:
-            for position, value in _with_messages_joined(_Json(stream, context).records()):
+            for position, value in _with_messages_joined(_records(JsonStream(stream, context))):
                 if isinstance(value, (dict, str)):
                     fields = {"text": value} if isinstance(value, str) else cast("dict[str, object]", value)
                     yield Record(position, fields)
                 else:
-                    log.drop(NOT_AN_OBJECT, position, _not_an_object(_("this is JSON, but not an object.")))
+                    log.drop(NOT_AN_OBJECT, position, not_an_object(_("this is JSON, but not an object.")))
         except SourceError as error:
             log.drop(CUT_OFF, position + 1, error)
 
@@ -154,125 +160,53 @@ def _questions(value: object) -> Iterator[object]:
                 yield {"context": paragraph.get("context"), **question}
 
 
-class _Json:
-    """Parses JSON of any length, value by value."""
-
-    def __init__(self, stream: TextIO, context: Context) -> None:
-        self._stream = stream
-        self._job = context.job
-        self._text = ""
-        self._position = 0
-        self._ended = False
-
-    def records(self) -> Iterator[object]:
-        """The records in lists, in the list of an object, or one after the other."""
-        while mark := self._next():
-            if mark == "[":
-                yield from self._elements()
-            elif mark == "{":
-                yield from self._members()
-            else:
-                raise _not_an_object(_("this is not JSON, or JSON without records."))
-
-    def _elements(self) -> Iterator[object]:
-        self._position += 1
-        if self._next() == "]":
-            self._position += 1
-            return
-        while True:
-            yield self._value()
-            if self._after(",]") == "]":
-                return
-
-    def _members(self) -> Iterator[object]:
-        """The records in the list of an object, or the object itself."""
-        self._fill(1 << 20)
-        try:
-            value, end = cast("tuple[dict[str, Any], int]", _decode(self._text, self._position))
-        except (ValueError, RecursionError):
-            yield from self._members_one_by_one()
-            return
-        self._position = end
-        name = next((name for name in _LIST_FIELDS if _is_list(value.get(name))), None)
-        if name is None or isinstance(value.get("text"), str):
-            yield from _spread(value)
+def _records(stream: JsonStream) -> Iterator[object]:
+    """The records in lists, in the list of an object, or one after the other."""
+    while mark := stream.next():
+        if mark == "[":
+            yield from stream.elements()
+        elif mark == "{":
+            yield from _members(stream)
         else:
-            yield from value[name]
+            raise not_an_object(_("this is not JSON, or JSON without records."))
 
-    def _members_one_by_one(self) -> Iterator[object]:
-        record: dict[str, object] = {}
-        has_list, length = False, 0
-        self._position += 1
-        while self._next() != "}":
-            name = self._value()
-            self._after(":")
-            if name in _LIST_FIELDS and self._next() == "[":
-                has_list = True
-                yield from self._elements()
-            else:
-                before = len(self._text) - self._position
-                record[str(name)] = self._value()
-                length += max(0, before - len(self._text) + self._position)
-                if length > MAX_RECORD:
-                    raise _too_long()
-            if self._after(",}") == "}":
-                break
+
+def _members(stream: JsonStream) -> Iterator[object]:
+    """The records in the list of an object, or the object itself."""
+    value = stream.short_value(_AT_ONCE)
+    if value is LONG:
+        yield from _members_one_by_one(stream)
+        return
+    record = cast("dict[str, Any]", value)
+    name = next((name for name in _LIST_FIELDS if _is_list(record.get(name))), None)
+    if name is None or isinstance(record.get("text"), str):
+        yield from _spread(record)
+    else:
+        yield from record[name]
+
+
+def _members_one_by_one(stream: JsonStream) -> Iterator[object]:
+    record: dict[str, object] = {}
+    has_list, length = False, 0
+    stream.skip()
+    while stream.next() != "}":
+        name = stream.value()
+        stream.after(":")
+        if name in _LIST_FIELDS and stream.next() == "[":
+            has_list = True
+            yield from stream.elements()
         else:
-            self._position += 1
-        if not has_list:
-            yield from _spread(record)
-
-    def _next(self) -> str:
-        """The next character that isn't white space, empty at the end. It is not consumed."""
-        while True:
-            while self._position < len(self._text):
-                mark = self._text[self._position]
-                if mark not in " \t\n\r":
-                    return mark
-                self._position += 1
-            if self._ended:
-                return ""
-            self._read_more(_BLOCK)
-
-    def _after(self, expected: str) -> str:
-        """Consume the next character, which must be one of `expected`."""
-        mark = self._next()
-        if not mark or mark not in expected:
-            raise _not_json_here(_("“{mark}” is missing").format(mark=expected[0]))
-        self._position += 1
-        return mark
-
-    def _value(self) -> object:
-        """Consume the value that begins here."""
-        self._next()
-        size = _BLOCK
-        while True:
-            try:
-                value, end = _decode(self._text, self._position)
-                if end < len(self._text) or self._ended:  # a number at the end may continue
-                    self._position = end
-                    return value
-            except json.JSONDecodeError as error:
-                cut_off = error.pos + 100 > len(self._text) or error.msg.startswith("Unterminated string")
-                if self._ended or not cut_off:
-                    raise _not_json(error) from error
-            except (ValueError, RecursionError) as error:
-                raise _not_json(error) from error
-            if len(self._text) - self._position > MAX_RECORD:
-                raise _too_long()
-            self._read_more(size)
-            size *= 2
-
-    def _fill(self, size: int) -> None:
-        while not self._ended and len(self._text) - self._position < size:
-            self._read_more(size)
-
-    def _read_more(self, size: int) -> None:
-        self._job.check()
-        block = self._stream.read(size)
-        self._ended = not block
-        self._text = self._text[self._position :] + block
-        self._position = 0
+            before = stream.place
+            record[str(name)] = stream.value()
+            length += stream.place - before
+            if length > MAX_RECORD:
+                raise too_long()
+        if stream.after(",}") == "}":
+            break
+    else:
+        stream.skip()
+    if not has_list:
+        yield from _spread(record)
 
 
 _FIELD_NAMES = frozenset((
@@ -301,26 +235,3 @@ def _spread(record: dict[str, Any]) -> Iterator[object]:
 
 def _is_list(value: object) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], (dict, str))
-
-
-# --- Errors ------------------------------------------------------------------------------------------------------
-
-
-def _not_json(error: Exception) -> SourceError:
-    reason = error.msg if isinstance(error, json.JSONDecodeError) else error
-    return _not_json_here(reason)
-
-
-def _not_json_here(reason: object) -> SourceError:
-    return _not_an_object(_("this is not JSON ({reason}).").format(reason=reason))
-
-
-def _not_an_object(what: str) -> SourceError:
-    return SourceError(what, _("Each record must be an object: {example}").format(example='{"text": "..."}'))
-
-
-def _too_long() -> SourceError:
-    return SourceError(
-        _("this record is longer than {n} characters.").format(n=number(MAX_RECORD)),
-        _("Split it, or save the texts as plain text (.txt)."),
-    )

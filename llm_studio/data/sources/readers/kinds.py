@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import (
+    chat_exports,
     chat_texts,
     delimited,
     docx,
     epub,
     html,
     json_files,
+    latex,
+    mail,
+    mediawiki,
+    notebooks,
     odt,
     packed,
     parquet,
@@ -20,6 +25,7 @@ from llm_studio.data.sources.readers import (
     text,
     xlsx,
 )  # fmt: skip
+from llm_studio.data.sources.readers.chat_texts import ChatStyle
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.items import InputFile, suffix_of
 from llm_studio.data.sources.readers.records import FieldChoice
@@ -29,12 +35,12 @@ from llm_studio.data.sources.readers.records import FieldChoice
 class Kind:
     """Files with one of these suffixes, and the function that reads the documents in one.
 
-    `is_chat`: whether a file is to be read as conversations by `read_chat`.
+    `chat_style`: how a file is written that may be a chat, which `read_chat` reads as conversations.
     """
 
     suffixes: tuple[str, ...]
     read: Callable[[InputFile, Context], Iterator[Chunk]]
-    is_chat: Callable[[InputFile, Context], bool] | None = None
+    chat_style: Callable[[InputFile], ChatStyle | None] | None = None
     read_chat: Callable[[InputFile, Context], Iterator[Chunk]] = text.read_text
 
 
@@ -53,14 +59,17 @@ _CODE = (
     ".pm", ".lua", ".r", ".jl", ".sh", ".bash", ".zsh", ".fish", ".ps1", ".bat", ".cmd", ".sql", ".css", ".scss",
     ".less", ".hs", ".ml", ".mli", ".fs", ".clj", ".lisp", ".el", ".scm", ".ex", ".exs", ".erl", ".dart", ".pas",
     ".f90", ".f95", ".for", ".asm", ".s", ".v", ".vhd", ".ada", ".adb", ".nim", ".zig", ".d", ".tcl", ".vb", ".vbs",
-    ".tex", ".bib", ".org", ".adoc", ".textile", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties",
+    ".bib", ".org", ".adoc", ".textile", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties",
     ".cmake", ".mk", ".gradle", ".proto", ".graphql", ".diff", ".patch", ".po",
 )  # fmt: skip
 """Source code, and settings and markup that people write by hand: read as plain text."""
 
 KINDS: tuple[Kind | RecordKind, ...] = (
     Kind(
-        (".txt", ".md", ".text", ".markdown", ".rst", ".log"), text.read_text, chat_texts.is_chat, chat_texts.read_chat
+        (".txt", ".md", ".text", ".markdown", ".rst", ".log"),
+        text.read_text,
+        chat_texts.chat_style,
+        chat_texts.read_chat,
     ),
     RecordKind((".jsonl", ".ndjson"), json_files.choose_lines, json_files.read_lines),
     RecordKind((".json",), json_files.choose_values, json_files.read_values),
@@ -74,9 +83,15 @@ KINDS: tuple[Kind | RecordKind, ...] = (
     Kind((".rtf",), rtf.read_rtf),
     Kind((".pdf",), pdf.read_pdf),
     Kind((".srt", ".vtt"), subtitles.read_subtitles),
+    Kind((".ipynb",), notebooks.read_notebook),
+    Kind((".tex", ".latex"), latex.read_latex),
+    Kind((".mbox", ".mbx", ".eml"), mail.read_mail),
+    Kind((".xml",), mediawiki.read_mediawiki),
     Kind(_CODE, text.read_text),
 )
 _KIND_OF = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
+_CHAT_EXPORT = Kind((), chat_exports.read_export, chat_exports.export_style, chat_exports.read_conversations)
+"""A .json that is an export of a chat program."""
 
 ARCHIVES = (".zip", ".tar")
 LISTED = (
@@ -98,13 +113,14 @@ def kind_of(suffix: str) -> Kind | RecordKind | None:
     return _KIND_OF.get(suffix) if suffix else KINDS[0]
 
 
+def kind_of_file(item: InputFile) -> Kind | RecordKind | None:
+    """The kind of a file, judging by its suffix, and by its beginning where that leaves it open."""
+    if item.suffix == ".json" and chat_exports.is_export(item):
+        return _CHAT_EXPORT
+    return kind_of(item.suffix)
+
+
 def may_be_chat(suffix: str) -> bool:
     """Whether a file with this suffix may hold conversations: records, or a text."""
     kind = kind_of(suffix)
-    return isinstance(kind, RecordKind) or (isinstance(kind, Kind) and kind.is_chat is not None)
-
-
-def record_kind(suffix: str) -> RecordKind | None:
-    """The kind of a file of records with this suffix, None for other files."""
-    kind = _KIND_OF.get(suffix)
-    return kind if isinstance(kind, RecordKind) else None
+    return isinstance(kind, RecordKind) or (isinstance(kind, Kind) and kind.chat_style is not None)

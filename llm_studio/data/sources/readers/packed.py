@@ -9,14 +9,12 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from llm_studio.data.sources.expansion import Budget
-from llm_studio.data.sources.readers.archives import ArchiveMember, check_depth
+from llm_studio.data.sources.readers.archives import MAX_DICTIONARY, ArchiveMember, check_depth
 from llm_studio.data.sources.readers.items import InputFile, suffix_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_MEMORY = 1 << 28
-"""Limit of the memory for decompressing .xz: its dictionary can be as large as a file says."""
 _BLOCK = 1 << 16
 _MAX_PADDING = 1 << 20
 """Limit of the zeros between two parts of a compressed file."""
@@ -139,8 +137,9 @@ def _bunzip(packed: BinaryIO) -> IO[bytes]:
     return cast("IO[bytes]", _Decompressed(packed, bz2.BZ2Decompressor))
 
 
-def _unxz(packed: BinaryIO) -> IO[bytes]:
-    return cast("IO[bytes]", _Decompressed(packed, lambda: lzma.LZMADecompressor(memlimit=_MEMORY)))
+def unxz(packed: BinaryIO) -> IO[bytes]:
+    """The content of a .xz, in bounded memory."""
+    return cast("IO[bytes]", _Decompressed(packed, lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY)))
 
 
 def _unzstd(packed: BinaryIO) -> IO[bytes]:
@@ -148,7 +147,7 @@ def _unzstd(packed: BinaryIO) -> IO[bytes]:
 
 
 _OPEN: dict[str, Callable[[BinaryIO], IO[bytes]]] = {
-    ".gz": _gunzip, ".bz2": _bunzip, ".xz": _unxz, ".zst": _unzstd, ".tgz": _gunzip, ".tbz2": _bunzip, ".txz": _unxz,
+    ".gz": _gunzip, ".bz2": _bunzip, ".xz": unxz, ".zst": _unzstd, ".tgz": _gunzip, ".tbz2": _bunzip, ".txz": unxz,
     ".tzst": _unzstd,
 }  # fmt: skip
 SUFFIXES = tuple(_OPEN)

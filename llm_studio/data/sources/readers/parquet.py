@@ -25,21 +25,22 @@ def choose(item: InputFile, context: Context) -> FieldChoice:
 
 def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each row."""
-    names = [choice.field] if choice.field is not None else None
-    return records.documents(item, context, lambda _log: _rows(item, context, names), choice, _("{path}, row {line}"))
+    return records.documents(
+        item, context, lambda _log: _rows(item, context, choice.field), choice, _("{path}, row {line}")
+    )
 
 
-def _rows(item: InputFile, context: Context, names: list[str] | None) -> Iterator[Record]:
-    """The rows with the columns `names`, or with all that can contain text. Raises SourceError."""
+def _rows(item: InputFile, context: Context, field: str | None) -> Iterator[Record]:
+    """The rows with the column that holds `field`, or with all that can contain text. Raises SourceError."""
     with _translate_errors(item), item.seekable(context.job) as stream:
         opener = opener_of(stream)
         schema = opener([], None).schema_arrow
-        present = [name for name in names if name in schema.names] if names else _readable(schema)
-        if names and not present:
+        present = _readable(schema) if field is None else _column_of(field, schema.names)
+        if not present and field is not None:
             yield Record(1, dict.fromkeys(schema.names))  # for the error message about the missing column
             return
         position = 1
-        rows_at_once = _PREVIEW_ROWS if names is None and context.quick else MAX_ROWS
+        rows_at_once = _PREVIEW_ROWS if field is None and context.quick else MAX_ROWS
         budget = ParquetBudget(item.name, stream.seek(0, io.SEEK_END), item.budget)
         for batch in bounded_batches(opener, present, budget, max_rows=rows_at_once):
             context.job.check()
@@ -50,6 +51,11 @@ def _rows(item: InputFile, context: Context, names: list[str] | None) -> Iterato
                 rows = (dict(zip(present, values, strict=True)) for values in zip(*columns, strict=True))
                 yield from (Record(n, row) for n, row in enumerate(rows, position))
             position += batch.num_rows
+
+
+def _column_of(field: str, columns: list[str]) -> list[str]:
+    """The column that a field is, or is in."""
+    return [field] if field in columns else [name for name in columns if field.startswith(f"{name}.")][:1]
 
 
 def _readable(schema: Any) -> list[str]:

@@ -8,6 +8,7 @@ from llm_studio.data.chunks import Chunk, rechunk
 from llm_studio.data.mojibake import count_damaged_lines
 from llm_studio.data.sources.account import Account, AccountBuilder
 from llm_studio.data.sources.readers import packed, unread_kinds
+from llm_studio.data.sources.readers.chat_texts import is_chat
 from llm_studio.data.sources.readers.context import Context, ignore_notice
 from llm_studio.data.sources.readers.encodings import detect_encoding, report_encoding
 from llm_studio.data.sources.readers.errors import no_text, translate_read_errors
@@ -21,7 +22,7 @@ from llm_studio.data.sources.readers.folder import (
     skip_file,
 )
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress, suffix_of
-from llm_studio.data.sources.readers.kinds import ARCHIVES, LISTED, RecordKind, kind_of, may_be_chat, record_kind
+from llm_studio.data.sources.readers.kinds import ARCHIVES, LISTED, RecordKind, kind_of_file, may_be_chat
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.packed import decompressed
 from llm_studio.data.sources.readers.records import FieldChoice
@@ -167,7 +168,7 @@ def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:
     if item.suffix in ARCHIVES:
         yield from _archive(item, context)
         return
-    kind = kind_of(item.suffix)
+    kind = kind_of_file(item)
     if kind is None:
         raise unread_kinds.refusal(item.name, item.suffix) or _unknown_kind(item, context)
     if isinstance(kind, RecordKind):
@@ -175,7 +176,7 @@ def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:
         _require_same_type(item, context, choice.conversations)
         yield from kind.read(item, context, choice)
         return
-    chat = kind.is_chat is not None and kind.is_chat(item, context)
+    chat = kind.chat_style is not None and is_chat(item, context, kind.chat_style)
     _require_same_type(item, context, chat)
     yield from (kind.read_chat if chat else kind.read)(item, context)
 
@@ -209,8 +210,8 @@ def field_choice_of(item: InputFile, context: Context) -> FieldChoice | None:
     """The text field of a file of records; None for other kinds. Raises SourceError, Cancelled."""
     with translate_read_errors(item.name):
         inner = decompressed(item)
-        kind = record_kind(inner.suffix)
-        return kind.choose(inner, context) if kind is not None else None
+        kind = kind_of_file(inner)
+        return kind.choose(inner, context) if isinstance(kind, RecordKind) else None
 
 
 def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
@@ -245,7 +246,7 @@ def _holds_conversations(item: InputFile, context: Context) -> bool:
     """Whether the file holds conversations. Raises SourceError, Cancelled."""
     with translate_read_errors(item.name):
         inner = decompressed(item)
-        kind = kind_of(inner.suffix)
+        kind = kind_of_file(inner)
         if isinstance(kind, RecordKind):
             return kind.choose(inner, context).conversations
-        return kind is not None and kind.is_chat is not None and kind.is_chat(inner, context)
+        return kind is not None and kind.chat_style is not None and is_chat(inner, context, kind.chat_style)

@@ -1,13 +1,16 @@
-"""Records (lines of JSON, rows of a table): detection of the text field, and the documents in it."""
+"""Records (lines of JSON, rows of a table): detection of the text field, and the documents in it.
+
+A field inside others is named with dots, “tweet.full_text”: see `nested.py`.
+"""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from llm_studio.data.chunks import Chunk
-from llm_studio.data.sources import conversations
+from llm_studio.data.sources import conversations, nested
 from llm_studio.data.sources.account import EMPTY, NO_CONVERSATION, NO_FIELD, NOT_TEXT
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.items import InputFile
@@ -17,6 +20,7 @@ from llm_studio.i18n import _, ngettext, number
 SAMPLE_RECORDS = 100
 _SAMPLE_CHARACTERS = 4_000_000
 _EXAMPLES, _EXAMPLE_CHARACTERS = 3, 200
+_MAX_NAMED, _MAX_SHOWN = 12, 30
 _NAMES = ("text", "texte", "content", "contents", "contenu", "document", "article", "body", "story", "passage",
           "paragraph", "abstract", "maintext", "raw_content", "page_content", "full_text")  # fmt: skip
 """Usual names of the field that holds the text."""
@@ -82,8 +86,9 @@ def choose_field(records: Iterable[Record], name: str | None) -> FieldChoice:
 
 def _columns(sample: list[Mapping[str, object]]) -> tuple[Column, ...]:
     found: list[Column] = []
-    for name in dict.fromkeys(name for fields in sample for name in fields):
-        values = [fields.get(name) for fields in sample]
+    flat = [nested.flatten(fields) for fields in sample]
+    for name in islice(dict.fromkeys(name for fields in flat for name in fields), nested.MAX_FIELDS):
+        values = [fields.get(name) for fields in flat]
         texts = [text for value in values if (text := text_of(value)) and any(map(str.isalpha, text))]
         examples = [_shorten(value) for value in values if value is not None and value != ""][:_EXAMPLES]
         mean = sum(map(len, texts)) / len(texts) if texts else 0.0
@@ -102,7 +107,7 @@ def _most_likely(columns: tuple[Column, ...], records: int) -> str | None:
     longest = max((column.characters for column in textual), default=0)
     for name in _NAMES:
         for column in textual:
-            same = column.name.strip().lower() == name
+            same = _simple(column.name) == name
             if same and (name == "text" or column.characters * 10 >= longest):
                 return column.name
 
@@ -111,8 +116,13 @@ def _most_likely(columns: tuple[Column, ...], records: int) -> str | None:
         return column.characters * column.texts / records * (1 if max(words, default=0) > 1 else 0.01)
 
     best = max(textual, key=score, default=None)
-    blank = (column.name for column in columns if not column.examples and column.name.strip().lower() in _NAMES)
+    blank = (column.name for column in columns if not column.examples and _simple(column.name) in _NAMES)
     return best.name if best else next(blank, None)
+
+
+def _simple(name: str) -> str:
+    """The last part of a dotted name, in lower case."""
+    return name.rpartition(".")[2].strip().lower()
 
 
 class RecordLog:
@@ -157,18 +167,7 @@ def documents(
             raise log.first
         if not choice.columns:
             return
-        for reason in choice.unusable:
-            raise SourceError(
-                _("{path} holds {what} only.").format(path=item.name, what=_(reason)),
-                _("A conversation has at least one message of the user and one of the assistant, as texts."),
-            )
-        known = ", ".join(column.name for column in choice.columns[:12])
-        raise SourceError(
-            _("No field of {path} contains text; its fields are: {known}.").format(
-                path=item.name, known=known or _("none")
-            ),
-            _("Save its texts as plain text (.txt), or in a field “text” of each record."),
-        )
+        raise _no_field(item, choice)
     if choice.guessed and choice.field != "text" and choice.field not in context.reported_fields and not context.quick:
         context.reported_fields.add(choice.field)
         context.notice(_("{file}: the field “{field}” was used as the text.").format(
@@ -176,7 +175,7 @@ def documents(
     name, found = choice.field, False
     known = {column.name for column in choice.columns}
     for record in rows(log):
-        text = text_of(record.fields.get(name))
+        text = text_of(nested.value_of(record.fields, name))
         if text and not text.isspace():
             yield Chunk(text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n"), True)
             found = True
@@ -190,34 +189,60 @@ def documents(
         raise log.first
 
 
+def _no_field(item: InputFile, choice: FieldChoice) -> SourceError:
+    """No field of the records holds a text."""
+    for reason in choice.unusable:
+        return SourceError(
+            _("{path} holds {what} only.").format(path=item.name, what=_(reason)),
+            _("A conversation has at least one message of the user and one of the assistant, as texts."),
+        )
+    known = ", ".join(map(_with_example, choice.columns[:_MAX_NAMED]))
+    return SourceError(
+        _("No field of {path} contains text; its fields are: {known}.").format(
+            path=item.name, known=known or _("none")
+        ),
+        _("Save its texts as plain text (.txt), or in a field of each record: {example}").format(
+            example='{"text": "..."}'
+        ),
+    )
+
+
 def text_of(value: object) -> str | None:
     """The text that a field holds, empty where it holds none; None for numbers, objects and the like.
 
-    A list of texts is joined: paragraphs with a blank line, if one of them is a sentence or more, else lines.
+    The texts in a list are paragraphs.
     """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (list, tuple)):
-        parts = cast("Sequence[object]", value)
-        if all(isinstance(part, str) for part in parts):
-            return "\n\n".join(cast("Sequence[str]", parts))
-        return None
-    return "" if value is None else None
+    return nested.joined(value, "\n\n")
 
 
 def _drop(record: Record, name: str, log: RecordLog) -> None:
     """Leave out a record that has no text in the field `name`."""
-    if name not in record.fields:
-        known = ", ".join(islice(record.fields, 12))
+    value = nested.value_of(record.fields, name)
+    if value is nested.MISSING:
+        known = ", ".join(islice(nested.flatten(record.fields), _MAX_NAMED))
         problem = _("there is no field “{name}”; its fields are: {known}.").format(name=name, known=known or _("none"))
         log.drop(NO_FIELD, record.position, SourceError(problem, _("Choose one with --text-field.")))
-    elif text_of(record.fields[name]) is None:
-        problem = _("the field “{name}” holds {kind}, not a text.").format(
-            name=name, kind=_kind_of(record.fields[name])
-        )
-        log.drop(NOT_TEXT, record.position, SourceError(problem, _("Choose a field that holds texts.")))
+    elif text_of(value) is None:
+        problem = _("the field “{name}” holds {kind}, not a text.").format(name=name, kind=_kind_of(value))
+        log.drop(NOT_TEXT, record.position, SourceError(problem, _fields_with_texts(record.fields)))
     else:
         log.drop(EMPTY, record.position)
+
+
+def _with_example(column: Column) -> str:
+    """The name of a field, and what it holds."""
+    example = column.examples[0] if column.examples else ""
+    shown = example if len(example) <= _MAX_SHOWN else example[:_MAX_SHOWN] + "…"
+    return f"{column.name} ({shown})" if shown else column.name
+
+
+def _fields_with_texts(fields: Mapping[str, object]) -> str:
+    """What to do about a field that holds no text: the fields that do."""
+    names = (name for name, value in nested.flatten(fields).items() if text_of(value))
+    known = ", ".join(islice(names, _MAX_NAMED))
+    if not known:
+        return _("No other field of this record holds a text. Save its texts as plain text (.txt).")
+    return _("Choose one of these with --text-field: {names}.").format(names=known)
 
 
 def _kind_of(value: object) -> str:

@@ -27,8 +27,7 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (N_("a sound recording or a film"), N_("If there are subtitles of it (.srt, .vtt), add those."),
      (".mp3", ".wav", ".ogg", ".flac", ".m4a", ".aac", ".opus", ".wma", ".mp4", ".mkv", ".avi", ".mov", ".webm",
       ".mpg", ".mpeg", ".wmv", ".flv")),
-    (N_("a Jupyter notebook"), N_("Export it as Markdown (.md) or source code (.py), and add that."), (".ipynb",)),
-    (N_("e-mail"), N_("Save the messages as text, and add those."), (".mbox", ".eml", ".msg", ".pst")),
+    (N_("e-mail"), N_("Save the messages as text, and add those."), (".msg", ".pst")),
     (N_("a database"), N_("Export its tables as .csv, and add those."),
      (".db", ".sqlite", ".sqlite3", ".mdb", ".accdb")),
     (N_("an XML file"), N_("Convert it to text (.txt) or a web page (.html), and add that."),
@@ -50,9 +49,18 @@ def detail(name: str, reason: str) -> str:
     return _("{kind}. {to_do}").format(kind=_(known[0]), to_do=_(known[1])) if known else ""
 
 
-def refusal(name: str, suffix: str) -> SourceError | None:
+class UnreadKindError(SourceError):
+    """A file is of a kind that isn't read. `detail` says what it is and what to do, without its name."""
+
+    def __init__(self, what: str, to_do: str, detail: str) -> None:
+        super().__init__(what, to_do)
+        self.detail = detail
+
+
+def refusal(name: str, suffix: str) -> UnreadKindError | None:
     """The problem with a file of such a kind; None where it is none of them."""
     known = _BY_SUFFIX.get(suffix)
     if known is None:
         return None
-    return SourceError(_("{path} is {kind}, which can't be read.").format(path=name, kind=_(known[0])), _(known[1]))
+    return UnreadKindError(_("{path} is {kind}, which can't be read.").format(path=name, kind=_(known[0])),
+                           _(known[1]), detail(f"a{suffix}", KIND))  # fmt: skip

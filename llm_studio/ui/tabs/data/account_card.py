@@ -30,12 +30,12 @@ class AccountCard(Card):
         self.hide()
 
     def show_source(self, source: "Source | None") -> None:
-        """Show the account of this source; hidden files alone are no reason for a warning."""
+        """Show the account of this source; what no one misses is no reason for a warning."""
         self._source = source
         account = source.account if source else None
         text = accounts.summary(account)
         self.summary.setText(text)
-        set_role(self, "card" if account is None or accounts.only_hidden(account) else "card-warn")
+        set_role(self, "card" if account is None or accounts.is_expected(account) else "card-warn")
         self.setVisible(bool(text))
 
     @Slot()
