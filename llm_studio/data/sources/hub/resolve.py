@@ -37,7 +37,7 @@ READABLE = ("parquet", "json", "csv", "text", "arrow")
 OPTIONS = {"sep", "delimiter", "quotechar", "encoding", "field", "header", "names", "column_names", "skiprows"}
 """How the authors of a dataset may say that its files are to be read."""
 _PATHS_PER_REQUEST = 500
-_DATA = (".parquet", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".arrow")
+_DATA = tuple(f".{kind}" for kind in ["parquet", "json", "jsonl", "ndjson", "csv", "tsv", "txt", "arrow"])
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 _DESCRIPTIONS = ("readme", "license", "licence", "notice", "citation", "dataset_infos", "dataset_info", "dataset_dict",
                  "state")  # fmt: skip

@@ -26,6 +26,8 @@ from llm_studio.errors import SourceError
 from llm_studio.i18n import N_, number
 
 _HEAD = 4096
+_OTHER_XML = ".tei"
+"""A suffix of XML that isn't read: other files are told the same."""
 _MAX_NAMESPACES, _MAX_NAME = 100, 200
 _MAX_PAGE = 1 << 23
 """Length limit of a page, in characters: MediaWiki's own is 2 MB."""
@@ -38,7 +40,7 @@ def read_mediawiki(item: InputFile, context: Context) -> Iterator[Chunk]:
     """A document for each article; of a dump that is cut off, those before."""
     with item.open() as stream:
         if b"<mediawiki" not in stream.read(_HEAD):
-            raise unread_kinds.refusal(item.name, ".xml") or no_text(item.name)
+            raise unread_kinds.refusal(item.name, _OTHER_XML) or no_text(item.name)
     dump, account = _Dump(), context.account
     position = 0
     left = 0

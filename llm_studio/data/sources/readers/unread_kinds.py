@@ -31,7 +31,7 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (N_("a database"), N_("Export its tables as .csv, and add those."),
      (".db", ".sqlite", ".sqlite3", ".mdb", ".accdb")),
     (N_("an XML file"), N_("Convert it to text (.txt) or a web page (.html), and add that."),
-     (".xml", ".tei", ".opml")),
+     (".tei", ".opml")),
     (N_("data of a program"), N_("Export its texts as .jsonl, .csv or .parquet, and add those."),
      (".pkl", ".pickle", ".npy", ".npz", ".pt", ".arrow", ".feather", ".h5", ".hdf5", ".safetensors")),
     (N_("a program"), N_("There is no text in it."), (".exe", ".dll", ".so", ".pyc", ".class", ".jar", ".apk", ".msi")),
