@@ -289,7 +289,7 @@ def one_of_each(text: str = "Once upon a time, a fox ran.") -> dict[str, bytes]:
         "README": text,
         "a.vtt": f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n", "a.tar": tarred({"in/a.txt": text.encode()}),
         "a.txt.bz2": bz2.compress(text.encode()), "a.txt.xz": lzma.compress(text.encode()),
-        "a.ipynb": notebook([("markdown", text)]), "a.tex": text, "a.latex": latex(text),
+        "a.ipynb": notebook([("markdown", text)]), "a.tex": text, "a.latex": text,
         "a.eml": f"Subject: a\n\n{text}\n", "a.mbox": mailbox([text]), "a.xml": wiki([("", text)]),
         "telegram.json": telegram([("", text)]),
         "discord.json": discord([("", text)]),
