@@ -64,7 +64,7 @@ def test_it_trains_as_if_it_had_been_in_smaller_parts_from_the_start(
     assert made.finished
     assert_same_weights(project, "small", "large")
     summary = [text for text in notices(said) if "Memory ran out" in text]
-    assert len(summary) == 2 and "4 parts of 2 sequences" in summary[1]
+    assert len(summary) == 2 and "4 micro-batches of 2 sequences" in summary[1]
     # what fits is recorded in the run, and in no settings of the project
     assert project.config_file.read_text(encoding="utf-8") == config
     newest = checkpoint.listed(registry.folder(project, "large"))[-1]
@@ -127,7 +127,7 @@ def test_where_one_sequence_is_too_much_it_says_what_to_do(project: Project, roo
     said: list[Event] = []
     with pytest.raises(TrainingError, match=r"not enough memory.*smaller preset"):
         train(project, Job(said.append), run="a")
-    assert [text.partition("parts of ")[2][0] for text in notices(said) if "ran out" in text] == ["4", "2", "1"]
+    assert [text.partition("micro-batches of ")[2][0] for text in notices(said) if "ran out" in text] == ["4", "2", "1"]
     assert registry.read(project, "a").state == "failed"
 
 

@@ -24,8 +24,9 @@ def value_of(record: Mapping[str, object], name: str) -> object:
         return record[name]
     place = name.find(".")
     while place >= 0:  # the name of a field can have dots itself
-        if name[:place] in record:
-            return _inside(record[name[:place]], name[place + 1 :])
+        found = _inside(record[name[:place]], name[place + 1 :]) if name[:place] in record else MISSING
+        if found is not MISSING:
+            return found
         place = name.find(".", place + 1)
     return MISSING
 

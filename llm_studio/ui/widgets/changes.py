@@ -12,8 +12,8 @@ from llm_studio.ui import theme
 from llm_studio.ui.theme import set_role
 
 _ALIKE, _PASSAGE = 0.5, 4
-"""Fraction of a text afterwards that was there before, in passages of so many characters; with less, what they have in
-common is coincidence."""
+"""Fraction of the new text that was in the old one, counted in passages of this length in characters; below it, what
+they have in common is coincidence."""
 _SAME, _GONE, _NEW = "", "token_4", "token_3"
 
 
