@@ -29,7 +29,7 @@ FRACTION, SHORTEST_FRACTION = 0.0055, 0.0075
 up to 1.4 times as much: most are written in its first tenth, before a machine becomes faster."""
 ALWAYS = 1.0
 """Seconds that the shortest texts may take in any case: 1 % of a run of one minute is too little."""
-SHORTEST, LONGEST = 12, 48
+SHORTEST, LONGEST = 10, 48
 """Tokens of a text; the shortest are written before the pace is known."""
 LEAST = 12
 """Moments with texts, whatever they cost."""

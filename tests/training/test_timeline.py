@@ -202,10 +202,10 @@ def test_texts_take_less_than_one_percent_of_the_time_where_that_is_some_seconds
 
 
 @pytest.mark.parametrize(("name", "last", "pace", "tokens"), [
-    ("nano, the example of two minutes", 1800, Pace(0.065, 0.0009), 12),
-    ("nano, 200 steps", 200, Pace(0.065, 0.0009), 12),
+    ("nano, the example of two minutes", 1800, Pace(0.065, 0.0009), 10),
+    ("nano, 200 steps", 200, Pace(0.065, 0.0009), 10),
     ("nano, half an hour", 28_000, Pace(0.065, 0.0009), 48),
-    ("mini, ten minutes", 1500, Pace(0.4, 0.004), 12),
+    ("mini, ten minutes", 1500, Pace(0.4, 0.004), 10),
     ("small, an hour", 5000, Pace(0.7, 0.009), 29),
     ("small on a graphics card, half an hour", 60_000, Pace(0.03, 0.004), 34),
 ])  # fmt: skip
