@@ -27,7 +27,7 @@ from llm_studio.i18n import N_, number
 
 _HEAD = 4096
 _OTHER_XML = ".tei"
-"""A suffix of XML that isn't read: other files are told the same."""
+"""A suffix of XML that isn't read, listed with other such kinds."""
 _MAX_NAMESPACES, _MAX_NAME = 100, 200
 _MAX_PAGE = 1 << 23
 """Length limit of a page, in characters: MediaWiki's own is 2 MB."""
