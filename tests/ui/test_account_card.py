@@ -1,6 +1,5 @@
 """What was left out when a source was added: a card, opened in one click."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -73,12 +72,18 @@ def test_an_encoding_that_was_guessed_can_be_changed_in_the_preview(driver: Driv
     driver.qtbot.waitUntil(lambda: page.preview.text.toPlainText() == text)
 
 
+TALK = [("Zoé", "Tu viens demain ?"), ("Max", "Oui !")]
+
+
+@pytest.mark.parametrize(("name", "content", "left_out"), [
+    ("chat.txt", WHATSAPP, True), ("result.json", telegram(TALK), False), ("result.json", discord(TALK), False),
+], ids=["whatsapp", "telegram", "discord"])  # fmt: skip
 def test_a_personal_chat_is_shown_before_it_is_taken_and_its_names_replaced_in_one_click(
-    driver: Driver, tmp_path: Path
+    driver: Driver, tmp_path: Path, name: str, content: str, left_out: bool
 ) -> None:
     driver.open(projects.new_project(tmp_path / "p", "nano", "en"))
     page = driver.page("data")
-    page.own_files.take([written(tmp_path, "chat.txt", WHATSAPP)])
+    page.own_files.take([written(tmp_path, name, content)])
     driver.settle()
     dialog = driver.dialog(AddTextsDialog)
     assert dialog.reading.isVisible() and dialog.reading.currentData() == "text"
@@ -91,27 +96,7 @@ def test_a_personal_chat_is_shown_before_it_is_taken_and_its_names_replaced_in_o
     driver.click(dialog.add)
     driver.settle()
     assert cell(page, 0, 4) == "Ready · conversations"
-    assert page.account.isVisible()
-
-
-@pytest.mark.parametrize("export", [telegram, discord])
-def test_an_export_of_a_chat_program_is_shown_and_its_names_replaced_in_one_click(
-    driver: Driver, tmp_path: Path, export: Callable[[Sequence[tuple[str, str]]], str]
-) -> None:
-    driver.open(projects.new_project(tmp_path / "p", "nano", "en"))
-    page = driver.page("data")
-    page.own_files.take([written(tmp_path, "result.json", export([("Zoé", "Tu viens ?"), ("Max", "Oui !")]))])
-    driver.settle()
-    dialog = driver.dialog(AddTextsDialog)
-    assert dialog.reading.isVisible() and dialog.reading.currentData() == "text"
-    assert "Max: Oui !" in dialog.preview.toPlainText()
-    dialog.reading.setCurrentIndex(dialog.reading.findData("conversations"))
-    dialog.reading.activated.emit(0)
-    driver.settle()
-    assert dialog.preview.toPlainText() == "<|user|>Tu viens ?<|assistant|>Oui !"
-    driver.click(dialog.add)
-    driver.settle()
-    assert cell(page, 0, 4) == "Ready · conversations"
+    assert page.account.isVisible() == left_out
 
 
 def test_an_encoding_can_be_chosen_for_plain_texts_among_the_options(driver: Driver, tmp_path: Path) -> None:
