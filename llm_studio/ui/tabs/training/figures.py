@@ -76,7 +76,7 @@ class Figures(QWidget):
         if len(losses) and curves.best_loss is not None:
             last, best = float(losses[-1]), curves.best_loss
             perplexity = _("perplexity {n}").format(n=_perplexity(best))
-            what = _("best so far") if last <= best else _("best {loss}").format(loss=number(best, 2))
+            what = _("the best") if last <= best else _("best {loss}").format(loss=number(best, 2))
             bits = curves.last_bits_per_byte
             note = f"{what} · {perplexity}" if bits is None else f"{bits_per_byte(bits)} · {what}"
             self._validation.show_figure(number(last, 2), note, note if bits is None else f"{note} · {perplexity}")
