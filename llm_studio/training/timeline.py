@@ -24,7 +24,7 @@ from llm_studio.training.step import Updater
 
 KIND = "moments"
 """Of decisions in the journal of a run."""
-FRACTION, SHORTEST_FRACTION = 0.0055, 0.0075
+FRACTION, SHORTEST_FRACTION = 0.0055, 0.0085
 """Of a run's time that its texts may take, and that the shortest may, by the pace measured at its beginning. They take
 up to 1.4 times as much: most are written in its first tenth, before a machine becomes faster."""
 ALWAYS = 1.0
