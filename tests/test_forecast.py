@@ -12,12 +12,13 @@ from llm_studio.errors import Cancelled, TrainingError
 from llm_studio.jobs import Job
 from llm_studio.model.cost import training_bytes
 from llm_studio.project import Project
+from llm_studio.training.measure import Attempt
 from llm_studio.training.subprocess_trial import SubprocessTrial
 from llm_studio.workflows import projects
 from llm_studio.workflows.training import forecast, run_health, runs
 from llm_studio.workflows.training.train import train
 
-LONG = {"model.max_seq_len": 1024, "model.d_model": 64, "model.n_heads": 2, "model.n_layers": 12, "model.d_ff": 512}
+LONG = {"model.max_seq_len": 1024, "model.d_model": 64, "model.n_heads": 2, "model.n_layers": 24, "model.d_ff": 512}
 
 
 def test_a_forecast_tells_what_the_training_then_does(project: Project) -> None:
@@ -76,6 +77,23 @@ def test_activations_are_computed_twice_only_where_nothing_else_helps(project: P
     assert found.batch_size * found.micro_batches == 2 and found.memory <= room
     with pytest.raises(TrainingError, match="not even one sequence"):
         forecast.fit(project, settings, Job(), free=1_000_000)
+
+
+def test_what_was_seen_to_take_too_much_is_not_taken(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = project.settings().replaced({"training.batch_size": 4, "training.precision": "float32"})
+    room = 4 * bytes_of(settings, False)
+    asked: list[int] = []
+
+    def attempt(_self: object, batch_size: int, _micro_batches: int, again: bool, *_: object, **__: object) -> Attempt:
+        asked.append(batch_size)
+        memory = room // 2 if batch_size == 1 else room + 1
+        return Attempt(batch_size, again, fits=True, memory=memory, seconds=0.1, update=0.01)
+
+    monkeypatch.setattr(forecast, "_FIRST_TOKENS", 1)
+    monkeypatch.setattr(SubprocessTrial, "attempt", attempt)
+    found = forecast.fit(project, settings, Job(), free=room)
+    assert found.batch_size == 1 and found.micro_batches == 4 and found.memory < room
+    assert asked == [1, 2]
 
 
 def test_a_fit_and_a_measurement_can_be_stopped(project: Project) -> None:

@@ -255,7 +255,7 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
         began = time.monotonic()
         with memory.translate_memory_errors(), _trial(settings, vocab_size, compute, job) as trial:
             tried, ended = _try_up(trial, summary, settings, checkpointing, int(_MEMORY_FRACTION * free), began, job)
-        best = _best(tried)
+        best = _best([attempt for attempt in tried if attempt.memory <= free])
         if best is not None and ended == "time" and best.batch_size < training.batch_size:
             best = _as_configured(best, training.batch_size, summary, int(_MEMORY_FRACTION * free))
         if best is not None:
@@ -289,6 +289,8 @@ def _try_up(
         if not found.fits:
             return tried, "memory"
         tried.append(found)
+        if found.memory > room:
+            return tried, "memory"
         ratio = max(ratio, found.memory / summary(batch_size))
         if len(tried) > 2 and _speed(found) < _MIN_GAIN * _speed(tried[-3]):
             return tried, "use"
