@@ -68,6 +68,8 @@ VARIANTS: dict[str, dict[str, object]] = {  # of the plan's own run
     "zero initialisation": {"model.zero_init": True},
     "head of its own": {"model.tie_embeddings": False},
 }
+_WRITES = 10.0
+"""Minutes from which on the real words of what a run writes are counted, too."""
 SCHEDULE: dict[str, object] = {"training.schedule": "linear", "training.threads": 1}
 
 
@@ -148,7 +150,13 @@ class Runs:
             for cell, bits in sorted(of_cell.items(), key=lambda found: statistics.fmean(found[1])):
                 mean = statistics.fmean(bits)
                 off = f"{100 * (mean / lowest - 1):+.1f} %" if lowest else ""
-                print(f"  {cell:24} {mean:.4f}  {off:>7}  {' '.join(f'{value:.4f}' for value in bits)}")
+                words = self._real_words(text, cell, minutes)
+                print(f"  {cell:24} {mean:.4f}  {off:>7}  {' '.join(f'{value:.4f}' for value in bits)}{words}")
+
+    def _real_words(self, text: str, cell: str, minutes: float) -> str:
+        done = [row for run, row in self._done.items() if (run.text, run.cell, run.minutes) == (text, cell, minutes)]
+        rates = [f"{100 * row['real_words']:.1f} %" for row in done if "real_words" in row]
+        return f"  real words {' '.join(rates)}" if rates else ""
 
     def _one(self, run: Run) -> dict[str, Any]:
         """In a process of its own."""
@@ -197,6 +205,7 @@ def _ours(run: Run) -> dict[str, Any]:
     from llm_studio.jobs import Job
     from llm_studio.workflows import make, projects
     from llm_studio.workflows.data import sources
+    from llm_studio.workflows.generation.writing_quality import writing_quality
     from llm_studio.workflows.training.evaluate import evaluate
     from llm_studio.workflows.training.train import train
 
@@ -222,7 +231,13 @@ def _ours(run: Run) -> dict[str, Any]:
             make.prepare(project, Job(), lambda _step: None)
             train(project, Job(), minutes=run.minutes, changes=changes)
         found = evaluate(project, Job(), texts=[held_out], max_tokens=200_000)
-    return {"bits": found.bits_per_byte, "about": about, "expected": expected}
+        row = {"bits": found.bits_per_byte, "about": about, "expected": expected}
+        if run.minutes >= _WRITES:
+            wrote = writing_quality(project, Job())
+            samples = [sample.prompt + "|" + sample.text for sample in wrote.samples]
+            row |= {"real_words": wrote.own.real_words, "real_words_held_out": wrote.held_out.real_words,
+                    "copied": wrote.own.copied, "verdict": wrote.verdict, "samples": samples}  # fmt: skip
+    return row
 
 
 # --- nanoGPT ---------------------------------------------------------------------------------------------------------
