@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -56,6 +56,27 @@ def test_the_box_of_values_covers_neither_the_curve_nor_the_cross_hair(qtbot: Qt
         pixels = [plot._view.mapViewToScene(QPointF(x, y)) for x, y in zip(steps, values, strict=True)]
         covered = [point for point in pixels if box.geometry().contains(point.toPoint())]
         assert not covered, (step, low, high, box.geometry())
+
+
+def test_the_box_of_values_leaves_the_labels_readable(qtbot: QtBot, light: None) -> None:
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    holder.resize(700, 320)
+    plot = Plot(holder)
+    plot.resize(700, 320)
+    holder.show()
+    steps = np.arange(1.0, 1001.0)
+    plot.show_lines([Line(steps, 1 + 8 * np.exp(-steps / 80), "accent", width=2)], 1000.0)
+    plot.show_levels([(8.5, "random guessing 8.50 · 3.30 bits per byte"), (5.0, "frequency of the words")])
+    box = QLabel("step 500<br>training 2.34<br>validation 2.45 · 1.20 bits per byte", plot)
+    box.adjustSize()
+    for step in range(300, 1000, 37):
+        plot.show_cross(step)
+        box.move(plot.free_place(box.size()))
+        for item in plot._level_items:
+            label = item.label.sceneBoundingRect()
+            assert label.width() > 100
+            assert not label.intersects(QRectF(box.geometry())), (step, box.geometry(), label)
 
 
 def drawn(plot: Plot) -> tuple[np.ndarray, np.ndarray]:

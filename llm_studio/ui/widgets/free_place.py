@@ -1,4 +1,4 @@
-"""Where to place a box of values in a plot: it covers the least of the curves, and never the crosshair."""
+"""Where to place a box of values in a plot: it covers the least of curves and labels, and never the crosshair."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,19 @@ def free_place(
     ranges: Sequence[Sequence[float]],
     curves: Sequence[tuple[Floats, Floats]],
     cross: float | None,
+    labels: Sequence[QRectF] = (),
 ) -> QPoint:
     """The upper left corner of a box of this size in a plot, in pixels.
 
     `view`: the area of the curves, which shows the `ranges` of x and y. `cross`: the crosshair, in pixels from the
-    left. The box is beside it if it covers no curve there, otherwise at an edge; without a crosshair, at the lower left
-    if possible, which a falling loss leaves free.
+    left. `labels`: texts that shouldn't be covered either. The box is beside the crosshair if it covers nothing there,
+    otherwise at an edge; without a crosshair, at the lower left if possible, which a falling loss leaves free.
     """
+
+    def covered(place: QPointF) -> float:
+        box = QRectF(place, size).adjusted(-_MARGIN, -_MARGIN, _MARGIN, _MARGIN)
+        return _covered(box, view, ranges, curves) + sum(box.intersected(label).width() for label in labels)
+
     left, right = view.left() + _GAP, view.right() - _GAP - size.width()
     room = max(0.0, view.height() - size.height() - 2 * _GAP)
     rows = [view.top() + _GAP + room * part / _ROWS for part in range(_ROWS + 1)]
@@ -34,12 +40,7 @@ def free_place(
         beside = (cross + _GAP, cross - _GAP - size.width(), right, left)
         columns = [x for x in beside if left <= x <= right and not x <= cross <= x + size.width()] or [right]
     places = [QPointF(x, y) for x in columns for y in rows]
-    return min(
-        places,
-        key=lambda place: _covered(
-            QRectF(place, size).adjusted(-_MARGIN, -_MARGIN, _MARGIN, _MARGIN), view, ranges, curves
-        ),
-    ).toPoint()
+    return min(places, key=covered).toPoint()
 
 
 def _covered(

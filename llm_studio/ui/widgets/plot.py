@@ -156,9 +156,10 @@ class Plot(pg.PlotWidget):
         return [(line.name, x, y) for line, (x, y) in drawn if x is not None and y is not None]
 
     def free_place(self, size: QSize) -> QPoint:
-        """Where a box of this size covers the least of the curves, and never the crosshair."""
+        """Where a box of this size covers the least of curves and labels, and never the crosshair."""
         curves = [(x, y) for x, y in (item.getData() for item in self._items) if x is not None and y is not None]
-        return free_place(size, self._view.sceneBoundingRect(), self._view.viewRange(), curves, self.cross_x())
+        labels = [item.label.sceneBoundingRect() for item in self._level_items]
+        return free_place(size, self._view.sceneBoundingRect(), self._view.viewRange(), curves, self.cross_x(), labels)
 
     @Slot()
     def show_all(self) -> None:

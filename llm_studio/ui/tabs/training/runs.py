@@ -130,10 +130,10 @@ class RunsPanel(QWidget):
     def _cells(self, run: "Run") -> list[Cell | str]:
         main, color = run.name == self._main, self.overlays.get(run.name, "")
         running = run.name == self._running or run.state in ACTIVE
-        name = _("{run} (in progress)").format(run=run.name) if running else run.name
+        live = run.name == self._running  # its record is from the last save; the page above shows more
+        name = _("{run} (in progress)").format(run=run.name) if running and not live else run.name
         if not running and run.state != "finished":
             name = f"{run.name} · {_(run.state)}"
-        live = run.name == self._running  # its record is from the last save; the page above shows more
         done = "…" if live else number(run.step)
         last = "" if live and _has_time(run) else f" / {number(run.max_steps)}"  # as estimated at its last save
         steps = number(run.step) if run.step == run.max_steps else done + last
@@ -141,7 +141,7 @@ class RunsPanel(QWidget):
         bits = "–" if run.best_bits_per_byte is None else number(run.best_bits_per_byte, 3)
         drawn = Cell("●" if main or color else "○", "accent" if main else color or "muted",
                      _("This run is shown") if main else _("Overlay it"))  # fmt: skip
-        time = "…" if live else duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
+        time = _("in progress") if live else _time_and_energy(run)
         word = Cell("–", "muted") if main else Cell(_("overlaid"), color) if color else Cell(_("overlay"), "muted")
         return [drawn, Cell(name, bold=main), short_number(run.parameters), best, bits, steps,
                 time, size(run.bytes), word]  # fmt: skip
@@ -289,6 +289,10 @@ class RunsPanel(QWidget):
 
         chosen = self.selected()
         CompareRuns(chosen if len(chosen) > 1 else self._runs, self).open()
+
+
+def _time_and_energy(run: "Run") -> str:
+    return duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
 
 
 def _has_time(run: "Run") -> bool:
