@@ -11,8 +11,8 @@ with at least half a context before it.
 The stage "variants" changes one thing of the plan's own run at a time, for three minutes.
 
 `LLM_STUDIO_BUDGET` names a file to which the runs are added, and from which those that are done are taken, and other
-stages and texts: `out=budget.jsonl stages=3,10,30,peer texts=french-novels workers=2`. `--peer PATH` is a checkout of
-nanoGPT.
+stages, texts and seeds of the stage of 10 minutes: `out=budget.jsonl stages=3,10,30,peer texts=french-novels seeds=0
+workers=2`. `--peer PATH` is a checkout of nanoGPT.
 """
 
 import concurrent.futures
@@ -91,6 +91,7 @@ def main(peer: Path | None = None) -> None:
     wanted = dict(part.split("=", 1) for part in os.environ.get("LLM_STUDIO_BUDGET", "").split())
     stages = wanted.get("stages", "3,10,30,peer").split(",")
     texts = wanted.get("texts", ",".join(TEXTS)).split(",")
+    seeds = [int(seed) for seed in wanted.get("seeds", "0,1").split(",")]
     with tempfile.TemporaryDirectory() as folder:
         runs = Runs(Path(wanted.get("out", f"{folder}/budget.jsonl")), int(wanted.get("workers", 2)), peer)
         if "3" in stages:
@@ -101,7 +102,7 @@ def main(peer: Path | None = None) -> None:
             runs.do([Run(TEXTS[0], PEER, 3)])
         if "10" in stages:
             best = {text: runs.best(text, 3)[:3] for text in texts}
-            runs.do(Run(text, cell, 10, seed) for text in texts for seed in (0, 1) for cell in (*best[text], PLAN))
+            runs.do(Run(text, cell, 10, seed) for text in texts for seed in seeds for cell in (*best[text], PLAN))
         if "30" in stages:
             runs.do(Run(TEXTS[1], cell, 30) for cell in (runs.best(TEXTS[1], 10)[0], PLAN))
         runs.print()

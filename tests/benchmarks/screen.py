@@ -1,7 +1,8 @@
 """A screen of the recipe: one change at a time, equal tokens, two texts, two seeds; bits per byte on held-out text.
 
-No change alters what a token costs, so equal tokens are equal time. `LLM_STUDIO_SCREEN` names other values:
-`steps=450 seeds=0,1 texts=tinyshakespeare.txt,french-novels only=decay threads=1`.
+No change alters what a token costs, so equal tokens are equal time: 900 steps are three minutes of one core, and a few
+seconds of a graphics card. `LLM_STUDIO_SCREEN` names other values:
+`steps=900 seeds=0,1 texts=tinyshakespeare.txt,french-novels only=decay,batch_8 threads=1`.
 """
 
 import itertools
@@ -11,6 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,37 +51,48 @@ class Variant:
     growing: bool = False
 
 
-_ZERO: dict[str, object] = {"training.schedule": "linear", "training.final_learning_rate_ratio": 0.0}
+_LINEAR: dict[str, object] = {"training.schedule": "linear", "training.final_learning_rate_ratio": 0.0}
+"""What the planned runs have; all variants but those of the schedule have it, too."""
+
+
+def _changed(changes: dict[str, object] | None = None, **others: Any) -> Variant:
+    return Variant(_LINEAR | (changes or {}), **others)
+
+
 VARIANTS = {
-    "preset": Variant({}),
-    "linear to zero": Variant(_ZERO),
+    "linear to zero": _changed(),
+    "cosine to a tenth": Variant({}),
     "cosine to zero": Variant({"training.final_learning_rate_ratio": 0.0}),
     "constant, 40 % to zero": Variant(
         {"training.schedule": "constant", "training.decay_share": 0.4, "training.final_learning_rate_ratio": 0.0}
     ),
-    "weight decay 0": Variant({"training.weight_decay": 0.0}),
-    "weight decay 0.5": Variant({"training.weight_decay": 0.5}),
-    "weight decay 2": Variant({"training.weight_decay": 2.0}),
-    "cautious decay 0.5": Variant({"training.weight_decay": 0.5}, cautious=True),
-    "embedding rate x 0.5": Variant({}, embedding=0.5),
-    "embedding rate x 2": Variant({}, embedding=2.0),
-    "vector rate x 0.3": Variant({}, vectors=0.3),
-    "vector rate x 3": Variant({}, vectors=3.0),
-    "matrix rate x 2": Variant({"training.muon_learning_rate": 1e-2}),
-    "matrix rate x 4": Variant({"training.muon_learning_rate": 2e-2}),
-    "batch growing 8, 16, 32": Variant({}, growing=True),
-    "batch 8": Variant({"training.batch_size": 8}),
-    "batch 32": Variant({"training.batch_size": 32}),
-    "dropout 0.1": Variant({"model.dropout": 0.1}),
+    "weight decay 0": _changed({"training.weight_decay": 0.0}),
+    "weight decay 0.5": _changed({"training.weight_decay": 0.5}),
+    "weight decay 2": _changed({"training.weight_decay": 2.0}),
+    "cautious decay 0.1": _changed(cautious=True),
+    "cautious decay 0.5": _changed({"training.weight_decay": 0.5}, cautious=True),
+    "embedding rate x 0.5": _changed(embedding=0.5),
+    "embedding rate x 2": _changed(embedding=2.0),
+    "vector rate x 0.3": _changed(vectors=0.3),
+    "vector rate x 3": _changed(vectors=3.0),
+    "head of its own": _changed({"model.tie_embeddings": False}),
+    "matrix rate x 0.5": _changed({"training.muon_learning_rate": 2.5e-3}),
+    "matrix rate x 2": _changed({"training.muon_learning_rate": 1e-2}),
+    "batch growing 8, 16, 32": _changed(growing=True),
+    "batch 8": _changed({"training.batch_size": 8}),
+    "batch 32": _changed({"training.batch_size": 32}),
+    "dropout 0.1": _changed({"model.dropout": 0.1}),
+    "dropout 0.1, decay 0.5": _changed({"model.dropout": 0.1, "training.weight_decay": 0.5}),
 }
 
 
 def main() -> None:
     """Print a line for each run as it ends."""
     wanted = dict(part.split("=", 1) for part in os.environ.get("LLM_STUDIO_SCREEN", "").split())
-    steps, seeds = int(wanted.get("steps", 450)), [int(seed) for seed in wanted.get("seeds", "0,1").split(",")]
+    steps, seeds = int(wanted.get("steps", 900)), [int(seed) for seed in wanted.get("seeds", "0,1").split(",")]
     texts = wanted.get("texts", "tinyshakespeare.txt,french-novels").split(",")
-    names = [name for name in VARIANTS if wanted.get("only", "").replace("_", " ") in name]
+    only = wanted.get("only", "").replace("_", " ").split(",")
+    names = [name for name in VARIANTS if any(part in name for part in only)]
     with tempfile.TemporaryDirectory() as folder:
         prepared = {text: _prepared(text, Path(folder)) for text in texts}
         for seed, name, text in itertools.product(seeds, names, texts):
@@ -121,7 +134,7 @@ def train_variant(
     compute, training = choose(settings.training), settings.training
     torch.set_num_threads(compute.threads)
     torch.manual_seed(training.seed)
-    model = Transformer(settings.model, tokenizer.vocab_size)
+    model = Transformer(settings.model, tokenizer.vocab_size).to(compute.device)
     built = optimizer.build(model, training, compute.dtype)
     budget = steps * base  # sequences
     done = step = 0
@@ -132,6 +145,7 @@ def train_variant(
         rate = learning_rate(place, training)
         _set_rates(built, variant, rate, training)
         ids = torch.from_numpy(batches.draw_sequences(tokens, training.seed, step, size, settings.model.max_seq_len))
+        ids = ids.to(compute.device)
         with compute.autocast():
             loss = model.loss(ids[:, :-1], ids[:, 1:])
         loss.backward()
@@ -168,7 +182,7 @@ def _update(built: optimizer.Optimizer, model: Transformer, variant: Variant, ra
             group["weight_decay"] = decay
             for p in group["params"] if decay else []:
                 towards_zero = (before[p] - p) * before[p] > 0
-                p.sub_(before[p] * towards_zero, alpha=group["lr"] * decay)
+                p.sub_(before[p] * towards_zero, alpha=float(group["lr"]) * decay)
 
 
 @torch.no_grad()
@@ -177,9 +191,10 @@ def _measure(model: Transformer, tokens: Tokens, tokenizer: Tokenizer, settings:
     ids: NDArray[np.int64] = batches.evaluation_sequences(tokens, 1500, settings.model.max_seq_len)
     lengths = np.array([0 if token == tokenizer.end_of_text else len(tokenizer.token_bytes(token))
                         for token in range(tokenizer.vocab_size)])  # fmt: skip
-    total = 0.0
+    device, total = next(model.parameters()).device, 0.0
     for part in torch.from_numpy(ids).split(64):
-        total += model.loss(part[:, :-1], part[:, 1:]).item() * len(part) * settings.model.max_seq_len
+        rows = part.to(device)
+        total += model.loss(rows[:, :-1], rows[:, 1:]).item() * len(part) * settings.model.max_seq_len
     return total / math.log(2) / int(lengths[ids[:, 1:]].sum())
 
 
