@@ -17,6 +17,7 @@ from llm_studio.cli.app import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, main
 from llm_studio.events import StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.training import runs
 from llm_studio.workflows.training.train import train
 from tests.tiny import SETTINGS, project_with_tokens
@@ -372,3 +373,13 @@ def test_the_quickstart_folder_is_named_after_its_language(tmp_path: Path, monke
     )
     assert main(["quickstart", "--lang", "fr"]) == PROBLEM
     assert made == [Path("llm-studio-quickstart-fr")]
+
+
+def test_texts_can_be_named_without_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tale.txt").write_text("Once there was a tale that was long enough to be kept, and it was. " * 3)
+    assert main(["new", str(tmp_path / "p")]) == 0
+    assert main(["download", str(tmp_path / "p"), str(tmp_path / "tale.txt")]) == 0
+    assert [source.name for source in sources.all_sources(Project.open(tmp_path / "p"))] == ["tale"]
+    capsys.readouterr()
+    assert main(["download", str(tmp_path / "p"), "stories", "--dataset", "stories"]) == 2
+    assert "once" in capsys.readouterr().err

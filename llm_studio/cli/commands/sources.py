@@ -37,11 +37,13 @@ Replace = Annotated[
                                         "--dataset, or without it by reading its origin again")),
 ]  # fmt: skip
 ListSources = Annotated[bool, typer.Option("--list", help=_("list the sources of the project instead"))]
+Texts = Annotated[str | None, typer.Argument(metavar="NAME", help=_("the same as --dataset NAME"))]
 MaxSamples = Annotated[int | None, typer.Option(min=1, help=_("maximum number of documents"))]
 
 
 def download(
     folder: Folder,
+    texts: Texts = None,
     dataset: DatasetName = None,
     remove: Remove = None,
     replace: Replace = None,
@@ -58,6 +60,9 @@ def download(
     seed: Annotated[int, typer.Option(min=0, help=_("seed of the stories"))] = 0,
     as_json: Json = False,
 ) -> None:
+    if texts and dataset:
+        raise typer.BadParameter(_("give the texts once: as an argument or with --dataset"))
+    dataset = texts or dataset
     if [bool(dataset or replace), remove is not None, list_sources].count(True) != 1:
         raise typer.BadParameter(_("give one of --dataset, --replace, --remove and --list"))
     project, name = Project.open(folder), dataset or ""
