@@ -126,6 +126,19 @@ def test_attachments_and_messages_without_text_are_left_out_and_counted(tmp_path
     assert documents(written(tmp_path, "b.eml", whole)) == ["Hello."]
 
 
+def test_a_saved_web_page_is_read_without_its_pictures_and_navigation(tmp_path: Path) -> None:
+    head = 'From: <Saved by Blink>\nMIME-Version: 1.0\nContent-Type: multipart/related; type="text/html";\n'
+    separator = "----MultipartBoundary--abc----"
+    page = ("Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\nContent-Location: https://x.org/\n\n"
+            "<html><head><meta charset=3D\"utf-8\"></head><body><nav><a href=3D\"/\">Home</a></nav>"
+            "<p>Voil=C3=A0 l'=C3=A9t=C3=A9.</p></body></html>\n")  # fmt: skip
+    parts = [page, *[f"{PICTURE}iVBORw0KGgo=\n"] * 60]
+    body = "".join(f"--{separator}\n{part}\n" for part in parts) + f"--{separator}--\n"
+    path = written(tmp_path, "page.mhtml", f'{head}\tboundary="{separator}"\n\n{body}')
+    assert documents(path) == ["Voilà l'été."]
+    assert counts(path) == {"attachments": 60}
+
+
 def test_a_large_attachment_is_not_held_and_what_is_cut_off_of_a_text_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,7 +85,7 @@ KINDS: tuple[Kind | RecordKind, ...] = (
     Kind((".srt", ".vtt"), subtitles.read_subtitles),
     Kind((".ipynb",), notebooks.read_notebook),
     Kind((".tex", ".latex"), latex.read_latex),
-    Kind((".mbox", ".mbx", ".eml"), mail.read_mail),
+    Kind((".mbox", ".mbx", ".eml", *mail.SAVED_PAGES), mail.read_mail),
     Kind((".xml",), mediawiki.read_mediawiki),
     Kind(_CODE, text.read_text),
 )

@@ -1,6 +1,7 @@
-"""E-mail: mailboxes (.mbox) and single messages (.eml). A document for each message: its text, without the header.
+"""E-mail: mailboxes (.mbox) and single messages (.eml), and web pages that a browser saved as one (.mhtml).
 
-Of alternatives the plain text is read, else the web page. Attachments are left out and counted.
+A document for each message: its text, without the header. Of alternatives the plain text is read, else the web page.
+Attachments are left out and counted.
 """
 
 import codecs
@@ -19,6 +20,7 @@ from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.errors import SourceError
 from llm_studio.i18n import N_, _
 
+SAVED_PAGES = (".mhtml", ".mht")
 _MAX_HELD = 1 << 22
 """Bytes of a message that are held: the text comes first."""
 _MAX_ENCODED = 1 << 20
@@ -26,6 +28,7 @@ _MAX_ENCODED = 1 << 20
 _MAX_PARTS = 50
 """Limit of the parts in parts of a message: each costs time for every line."""
 _LINE = 1 << 16
+_BOUNDARY = re.compile(rb"boundary\s*=", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=]{40,}\s*")
 _HEADER = re.compile(rb"(?:From |[!-9;-~]{1,80}:)")
 _ESCAPED = re.compile(rb">+From ")
@@ -45,10 +48,10 @@ def read_mail(item: InputFile, context: Context) -> Iterator[Chunk]:
     with item.open() as stream:
         _require_mail(item, stream.readline(_LINE))
     with item.open() as stream:
-        for number, raw in enumerate(_messages(stream, item.suffix != ".eml"), 1):
+        for number, raw in enumerate(_messages(stream, item.suffix in (".mbox", ".mbx")), 1):
             context.job.check()
             try:
-                found = _read(raw.content, context)
+                found = _read(raw.content, context, item.suffix in SAVED_PAGES)
             except Exception:  # the library raises errors of many kinds on damaged messages
                 account.leave_out_record(UNREADABLE, item.name, number, _PLACE)
                 continue
@@ -100,9 +103,9 @@ class _Body(NamedTuple):
     may_be_cut: bool
 
 
-def _read(raw: bytes, context: Context) -> _Body:
+def _read(raw: bytes, context: Context, web_page: bool) -> _Body:
     """The text of a message. Raises errors of any kind."""
-    if raw.lower().count(b"boundary") > _MAX_PARTS:
+    if len(_BOUNDARY.findall(raw)) > _MAX_PARTS:
         raise ValueError("too many parts")
     message = email.message_from_bytes(raw)
     texts: list[str] = []
@@ -116,7 +119,7 @@ def _read(raw: bytes, context: Context) -> _Body:
             continue
         may_be_cut = may_be_cut or str(part.get("Content-Transfer-Encoding", "")).strip().lower() == "base64"
         text = _decoded(part, context)
-        text = _visible(text) if kind == "text/html" else text
+        text = _visible(text, web_page) if kind == "text/html" else text
         texts.append(text.replace("\r\n", "\n").replace("\r", "\n").strip())
     return _Body("\n\n".join(filter(None, texts)), attachments, may_be_cut)
 
@@ -164,9 +167,9 @@ def _codec(charset: str | None) -> str | None:
     return name if name.startswith(("utf-", "iso", "cp", "koi8", "gb", "big5", "euc", "shift", "mac")) else None
 
 
-def _visible(page: str) -> str:
-    """The text that a reader of a web page sees."""
-    visible = html.VisibleText(web_page=False)
+def _visible(page: str, web_page: bool) -> str:
+    """The text that a reader of a page sees; `web_page`: without its navigation."""
+    visible = html.VisibleText(web_page)
     feed = html.parser(visible)
     feed.feed((page or " ").encode("utf-8", "replace"))
     html.finish(feed)

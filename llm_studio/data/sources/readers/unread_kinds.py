@@ -27,6 +27,8 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (N_("a sound recording or a film"), N_("If there are subtitles of it (.srt, .vtt), add those."),
      (".mp3", ".wav", ".ogg", ".flac", ".m4a", ".aac", ".opus", ".wma", ".mp4", ".mkv", ".avi", ".mov", ".webm",
       ".mpg", ".mpeg", ".wmv", ".flv")),
+    (N_("a file of subtitles of another kind"), N_("Convert it to .srt, and add that."),
+     (".ass", ".ssa", ".sub", ".sbv", ".ttml", ".lrc")),
     (N_("e-mail"), N_("Save the messages as text, and add those."), (".msg", ".pst")),
     (N_("a database"), N_("Export its tables as .csv, and add those."),
      (".db", ".sqlite", ".sqlite3", ".mdb", ".accdb")),
