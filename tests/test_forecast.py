@@ -82,10 +82,10 @@ def test_activations_are_computed_twice_only_where_nothing_else_helps(project: P
 def test_what_was_seen_to_take_too_much_is_not_taken(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = project.settings().replaced({"training.batch_size": 4, "training.precision": "float32"})
     room = 4 * bytes_of(settings, False)
-    asked: list[int] = []
+    sizes: list[int] = []
 
     def attempt(_self: object, batch_size: int, _micro_batches: int, again: bool, *_: object, **__: object) -> Attempt:
-        asked.append(batch_size)
+        sizes.append(batch_size)
         memory = room // 2 if batch_size == 1 else room + 1
         return Attempt(batch_size, again, fits=True, memory=memory, seconds=0.1, update=0.01)
 
@@ -93,7 +93,7 @@ def test_what_was_seen_to_take_too_much_is_not_taken(project: Project, monkeypat
     monkeypatch.setattr(SubprocessTrial, "attempt", attempt)
     found = forecast.fit(project, settings, Job(), free=room)
     assert found.batch_size == 1 and found.micro_batches == 4 and found.memory < room
-    assert asked == [1, 2]
+    assert sizes == [1, 2]
 
 
 def test_a_fit_and_a_measurement_can_be_stopped(project: Project) -> None:

@@ -60,12 +60,10 @@ def download(
     seed: Annotated[int, typer.Option(min=0, help=_("seed of the stories"))] = 0,
     as_json: Json = False,
 ) -> None:
-    if texts and dataset:
-        raise typer.BadParameter(_("give the texts once: as an argument or with --dataset"))
-    dataset = texts or dataset
-    if [bool(dataset or replace), remove is not None, list_sources].count(True) != 1:
+    name = _named(texts, dataset)
+    if [bool(name or replace), remove is not None, list_sources].count(True) != 1:
         raise typer.BadParameter(_("give one of --dataset, --replace, --remove and --list"))
-    project, name = Project.open(folder), dataset or ""
+    project = Project.open(folder)
     with running(as_json) as job:
         if list_sources:
             _list(project, job, as_json)
@@ -93,6 +91,13 @@ def download(
                                        max_documents=max_samples, follow_links=follow_links,
                                        encoding=encoding, reading=read_as or "")  # fmt: skip
         job.report(_source_done(folder, source))
+
+
+def _named(texts: str | None, dataset: str | None) -> str:
+    """The texts to add, given as an argument or an option."""
+    if texts and dataset:
+        raise typer.BadParameter(_("give the texts once: as an argument or with --dataset"))
+    return texts or dataset or ""
 
 
 def _list(project: Project, job: Job, as_json: bool) -> None:
