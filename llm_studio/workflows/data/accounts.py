@@ -1,4 +1,4 @@
-"""The account of an import in words: how many files and records were left out, and why."""
+"""The account of an import as text: how many files and records were left out, and why."""
 
 from llm_studio.data.sources.account import (
     DESCRIPTION,
@@ -22,7 +22,7 @@ from llm_studio.jobs import Job
 LISTED_BY_LOOK = (UNREADABLE, LINK)
 _REPORTED_WHILE_READING = (UNREADABLE, LINK, NO_CONVERSATION)
 _EXPECTED = (HIDDEN, DESCRIPTION, OTHER_SPLIT, NOT_REACHED, NOT_DOWNLOADED)
-"""Reasons that no one is surprised by."""
+"""Reasons that need no warning: leaving these out is expected."""
 
 
 def left_out_count(account: Account | None) -> int:
@@ -31,7 +31,7 @@ def left_out_count(account: Account | None) -> int:
 
 
 def summary(account: Account | None) -> str:
-    """What was left out, in a line; "" where nothing was."""
+    """One line on what was left out; "" if nothing was."""
     if account is None:
         return ""
     parts: list[str] = []
@@ -68,12 +68,12 @@ def _counted(unit: str, count: int) -> str:
 
 
 def heading(entry: LeftOut) -> str:
-    """What was left out for one reason: “3 files left out: of a kind that isn’t read”."""
+    """The number of things left out for one reason: “3 files left out: of a kind that isn’t read”."""
     return _("{what}: {reason}").format(what=_counted(entry.unit, entry.count), reason=translated(entry.reason))
 
 
 def names(entry: LeftOut) -> list[str]:
-    """The first things that were left out for one reason, each with its detail, and how many more there are."""
+    """The first things left out for one reason, each with its detail, and a last line with the number of others."""
     with_detail = _("{name}: {value}")
     lines = [
         with_detail.format(name=named.name, value=named.detail) if named.detail else named.name for named in entry.first
@@ -83,17 +83,17 @@ def names(entry: LeftOut) -> list[str]:
 
 
 def paragraphs(account: Account) -> list[str]:
-    """All that was left out: a paragraph for each reason, with a line for each name."""
+    """A paragraph for each reason, with a line for each name."""
     return ["\n".join([heading(entry), *(f"–  {name}" for name in names(entry))]) for entry in account.left_out]
 
 
 def expected(account: Account) -> list[str]:
-    """What a first look says will be left out, a line for each reason; files that can't be read are listed by it."""
+    """A line for each reason in the account of an inspection, except those that `Inspection` lists separately."""
     return [_sentence(entry) for entry in account.left_out if entry.reason not in LISTED_BY_LOOK]
 
 
 def report(account: Account | None, job: Job) -> None:
-    """Report each reason that wasn't reported while the texts were read."""
+    """Report to `job` each reason that wasn't reported while the texts were read."""
     if account is None:
         return
     for entry in account.left_out:
@@ -110,5 +110,5 @@ def _sentence(entry: LeftOut) -> str:
 
 
 def is_expected(account: Account) -> bool:
-    """Whether nothing was left out but what no one misses: hidden files, those about a dataset, what is too much."""
+    """Whether all reasons are expected ones: hidden files, descriptions of a dataset, files beyond a limit, ..."""
     return all(entry.reason in _EXPECTED for entry in account.left_out)

@@ -1,4 +1,4 @@
-"""Looking at the texts of a project: one document, a search, how long documents are, what cleaning leaves out."""
+"""Inspection of the texts of a project: one document, search, document lengths, and what cleaning leaves out."""
 
 import re
 from array import array
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from llm_studio.data.sources.manifest import Source
 
 EXCERPT = 20_000
-"""Characters of a document that are shown at once."""
+"""Length limit of the excerpt of a document, in characters."""
 QUICK = 50_000_000
-"""Characters that are read through in about a second."""
+"""Characters that can be read in about a second."""
 _BEFORE = 500
-"""Characters shown before a passage that was found far inside a document."""
+"""Characters shown before a match that is far from the start of its document."""
 _REPORT_EVERY = 500
 
 
@@ -33,7 +33,10 @@ _REPORT_EVERY = 500
 
 @dataclass(frozen=True)
 class Document:
-    """A document, or an excerpt of a long one. `number` from 0, `of` so many; `start`: characters before `text`."""
+    """A document, or an excerpt of a long one.
+
+    `number`: its index in the source, which has `of` documents. `start`: offset of `text` in the document.
+    """
 
     source: str
     number: int
@@ -41,11 +44,14 @@ class Document:
     text: str
     start: int = 0
     goes_on: bool = False
-    """There is more of it after `text`."""
+    """Whether the document continues after `text`."""
 
 
 def read_document(project: Project, name: str, number: int, job: Job) -> Document:
-    """The beginning of document `number`, counted from 0; those before it aren't read. Raises SourceError."""
+    """The beginning of document `number`, counted from 0; a number that is too large gives the last document.
+
+    The texts of earlier documents aren't read. Raises SourceError, Cancelled.
+    """
     source = _source(project, name)
     number = max(0, min(number, source.documents - 1))
     return _excerpt(project, source, number, 0, job)
@@ -57,14 +63,14 @@ def _excerpt(project: Project, source: "Source", number: int, start: int, job: J
     kept: list[str] = []
     place = length = 0
     goes_on = False
-    for piece in read_from(project.raw, source, number):
+    for chunk in read_from(project.raw, source, number):
         job.check()
-        text = piece.text[max(0, start - place) :]
-        place += len(piece.text)
+        text = chunk.text[max(0, start - place) :]
+        place += len(chunk.text)
         kept.append(text[: EXCERPT - length])
         length += len(kept[-1])
-        goes_on = len(text) > len(kept[-1]) or (length == EXCERPT and not piece.ends)
-        if piece.ends or goes_on:
+        goes_on = len(text) > len(kept[-1]) or (length == EXCERPT and not chunk.ends)
+        if chunk.ends or goes_on:
             break
     return Document(source.name, number, source.documents, "".join(kept), start, goes_on)
 
@@ -83,21 +89,21 @@ def _source(project: Project, name: str) -> "Source":
 
 @dataclass(frozen=True)
 class Found:
-    """The passage that was searched for. `wrapped`: it stands before the place where the search began."""
+    """An excerpt with the match. `wrapped`: the search reached the end of the source and continued from its start."""
 
     document: Document
     wrapped: bool
 
 
 def pattern(words: str) -> re.Pattern[str]:
-    """What `words` are searched as: upper and lower case alike, any white space for a space."""
+    """The regular expression that finds `words`, ignoring case; any white space matches a space."""
     return re.compile(r"\s+".join(map(re.escape, words.split())), re.IGNORECASE)
 
 
 def search(project: Project, name: str, words: str, number: int, start: int, job: Job) -> Found | None:
-    """The next passage with `words`, from character `start` of document `number` on, then from the first document.
+    """Find the next match of `words`, from character `start` of document `number` on, then from the first document.
 
-    Reports progress in documents. None where no document contains them. Raises SourceError, Cancelled.
+    Reports progress in documents. Returns None if no document contains them. Raises SourceError, Cancelled.
     """
     if not words.strip():
         return None
@@ -115,7 +121,10 @@ def search(project: Project, name: str, words: str, number: int, start: int, job
 def _first_match(
     project: Project, source: "Source", words: str, begin: tuple[int, int], requested: tuple[int, bool], job: Job
 ) -> tuple[int, int] | None:
-    """(document, character) of the first match after `begin`; a search that wraps around ends at `requested`."""
+    """(document, character) of the first match from `begin` on; None if there is none.
+
+    `requested`: the document where the search started, and whether it has wrapped around, so that it ends there.
+    """
     from llm_studio.data.sources.store import read_from
 
     wanted, reach = pattern(words), 4 * len(words)
@@ -123,15 +132,15 @@ def _first_match(
     first, wrapped = requested
     last = first if wrapped else source.documents - 1
     tail, place = "", 0
-    for piece in read_from(project.raw, source, number):
+    for chunk in read_from(project.raw, source, number):
         job.check()
-        text = tail + piece.text
+        text = tail + chunk.text
         found = wanted.search(text, max(0, skip - place))
         if found:
             return number, place + found.start()
-        tail = "" if piece.ends else text[-reach:]
+        tail = "" if chunk.ends else text[-reach:]
         place += len(text) - len(tail)
-        if piece.ends:
+        if chunk.ends:
             number, skip, place = number + 1, 0, 0
             if number > last:
                 return None
@@ -141,13 +150,13 @@ def _first_match(
     return None
 
 
-# --- How long documents are ---------------------------------------------------------------------------------------
+# --- Document lengths -------------------------------------------------------------------------------------------
 
 
 def lengths(project: Project, job: Job, *, whatever_it_takes: bool = True) -> "Lengths | None":
-    """Measure all documents, before cleaning; kept in the project for the next time. None where there are none.
+    """The lengths of all documents before cleaning, measured once and cached in the project; None without documents.
 
-    Without `whatever_it_takes` None as well where it isn't known and there is much to read.
+    `whatever_it_takes=False`: also None if nothing is cached and the texts have more than QUICK characters.
     """
     import numpy as np
 
@@ -156,14 +165,14 @@ def lengths(project: Project, job: Job, *, whatever_it_takes: bool = True) -> "L
 
     sources = store.list_sources(project.raw)
     key = files.fingerprint(sorted((source.name, source.sha256) for source in sources))
-    known = recall(_kept(project, "lengths"), Lengths, key)
+    known = recall(_cache_file(project, "lengths"), Lengths, key)
     if known:
         return known
-    if not sources or (_much(sources) and not whatever_it_takes):
+    if not sources or (_is_large(sources) and not whatever_it_takes):
         return None
     total = sum(source.characters for source in sources)
     measured = histogram(np.frombuffer(_all_lengths(project.raw, sources, total, job), np.uint64).astype(np.int64))
-    remember(_kept(project, "lengths"), measured, key)
+    remember(_cache_file(project, "lengths"), measured, key)
     return measured
 
 
@@ -171,60 +180,60 @@ def _all_lengths(folder: Path, sources: "list[Source]", total: int, job: Job) ->
     from llm_studio.data.sources.store import read_chunks
 
     found = array("Q")
-    length = done = summary = 0
+    length = done = reported = 0
     for source in sources:
-        for piece in read_chunks(folder, source):
-            length += len(piece.text)
-            if piece.ends:
+        for chunk in read_chunks(folder, source):
+            length += len(chunk.text)
+            if chunk.ends:
                 job.check()
                 done += length
                 found.append(length)
                 length = 0
-                if done - summary > QUICK // 10:
-                    summary = done
+                if done - reported > QUICK // 10:
+                    reported = done
                     job.report(Progress(_("Measuring the documents"), done, total, _("characters")))
     return found
 
 
-# --- What cleaning leaves out -------------------------------------------------------------------------------------
+# --- Effect of cleaning -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What the cleaning settings make of the corpus. `cut`: long documents were cut to have some for validation."""
+    """The corpus after cleaning. `cut`: long documents were cut to have enough validation text."""
 
     documents: Count
     left_out: dict[str, Count]
-    """Documents by the reason why they are not kept: see `cleaning.left_out`."""
+    """Number of documents that are not kept, by reason: see `cleaning.left_out`."""
     characters: Count
     validation_characters: Count
     cut: bool
 
 
 def cleaned(project: Project, job: Job, *, whatever_it_takes: bool = True) -> Cleaned | None:
-    """Try the cleaning settings on all texts; kept in the project for the next time. None where there are no texts.
+    """Apply the cleaning settings to all texts, without changing them; cached in the project. None without texts.
 
-    Without `whatever_it_takes` None as well where it isn't known and there is much to read. Raises DataError where
-    nothing would be left.
+    `whatever_it_takes=False`: also None if nothing is cached and the texts have more than QUICK characters. Raises
+    DataError if nothing would be left, Cancelled.
     """
     from llm_studio.data.corpus.corpus import Corpus
 
     corpus = Corpus(project.raw, project.settings().data)
     key = corpus.readable_fingerprint()
-    known = recall(_kept(project, "cleaned"), Cleaned, key)
+    known = recall(_cache_file(project, "cleaned"), Cleaned, key)
     if known:
         return known
-    if not corpus.sources or (_much(corpus.sources) and not whatever_it_takes):
+    if not corpus.sources or (_is_large(corpus.sources) and not whatever_it_takes):
         return None
     plan = corpus.plan(job)
     found = Cleaned(plan.documents, plan.left_out, plan.characters, plan.validation_characters, plan.cut)
-    remember(_kept(project, "cleaned"), found, key)
+    remember(_cache_file(project, "cleaned"), found, key)
     return found
 
 
-def _much(sources: "list[Source]") -> bool:
+def _is_large(sources: "list[Source]") -> bool:
     return sum(source.characters for source in sources) > QUICK
 
 
-def _kept(project: Project, what: str) -> Path:
+def _cache_file(project: Project, what: str) -> Path:
     return project.raw.parent / f".{what}.json"

@@ -1,4 +1,4 @@
-"""What each rule of cleaning changes or removes, before it is applied."""
+"""Preview of what each cleaning rule would change or remove."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llm_studio.data.corpus.cleaning_preview import CleaningPreview
 
 SAMPLE = 50_000_000
-"""Characters that give a good estimate in a minute."""
+"""Number of characters that gives a good estimate within a minute."""
 
 NAMES = {
     "repair_mojibake": N_("Repair wrongly decoded text"),
@@ -35,7 +35,7 @@ NAMES = {
 
 
 def left_out(counts: Mapping[str, int]) -> str:
-    """“2 duplicates, 1 too short” of how many documents are left out by reason; "" where there are none."""
+    """The numbers of documents left out by reason, as “1 too short, 2 duplicates”; "" if there are none."""
     n = Counter(counts)
     sentences = {
         "too_short": ngettext("{n} too short", "{n} too short", n["too_short"]),
@@ -50,11 +50,11 @@ def left_out(counts: Mapping[str, int]) -> str:
 def preview(
     project: Project, settings: DataSettings | None, job: Job, sample_characters: int | None = None
 ) -> "CleaningPreview":
-    """What each rule would do to the texts with these settings, None: the project's own. Changes nothing.
+    """Measure the effect of each rule on the texts, with these settings or (None) the project's. Changes nothing.
 
-    Reports Progress, and RuleMeasured for each rule again and again. With `sample_characters` the effect of the rules
-    that change texts is estimated from so many, spread over the corpus. Raises ProjectError where there are no texts,
-    Cancelled.
+    Reports Progress, and at intervals a RuleMeasured for each rule. With `sample_characters`, the effect of the rules
+    that change texts is estimated from about that many characters, spread over the corpus. Raises ProjectError if there
+    are no texts, Cancelled.
     """
     from llm_studio.data.corpus.cleaning_preview import CleaningPreviewer
 

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 
 def open_corpus(project: Project, settings: DataSettings | None = None, job: Job | None = None) -> "Corpus":
-    """The corpus with these settings, by default the project's own: the texts that can be read.
+    """The corpus of all readable sources, with these settings or by default the project's.
 
-    Which sources are left out is reported to `job`. Raises ProjectError where there are no texts, SourceError where
-    none can be read.
+    Reports the other sources to `job`. Raises ProjectError if there are no texts, SourceError if none can be read.
     """
     from llm_studio.data.corpus.corpus import Corpus
 
@@ -40,13 +39,13 @@ def open_corpus(project: Project, settings: DataSettings | None = None, job: Job
 
 
 def report_unusable(sources: "Iterable[UnusableSource]", job: Job, consequence: str = "") -> None:
-    """Report the sources that can't be read, and what follows from that."""
+    """Report each source that can't be read as a warning, followed by its `consequence`."""
     for source in sources:
         job.report(Notice(f"{source.problem} {consequence}".rstrip(), "warning", source.to_do))
 
 
 def open_whole_corpus(project: Project) -> "Corpus":
-    """The corpus with all its texts, for what is made of them. Raises SourceError where some can't be read."""
+    """The corpus, to be made into something that needs all its texts. Raises SourceError if one can't be read."""
     corpus = open_corpus(project)
     corpus.require_all()
     return corpus

@@ -1,4 +1,4 @@
-"""Texts from the Hugging Face hub: the datasets, a look at one, the download and resuming one."""
+"""Texts from the Hugging Face hub: finding a dataset, its preview, and downloads that can be resumed."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from llm_studio.data.sources.manifest import Source
 
 HUB = "hf:"
-"""What the name of a dataset on the hub begins with."""
+"""Prefix of the name of a dataset on the hub."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A source that can be resumed. `documents` and `bytes` (of text) so far; `known`: how many there are in all.
+    """A source whose download can be resumed, with its `documents` and `bytes` of text so far.
 
-    `state` is "incomplete" where it was stopped, "capped" where all that was asked for is there.
+    `known`: the number of documents of the dataset, if known. `state`: "incomplete" if the download was stopped,
+    "capped" if it reached its limits.
     """
 
     name: str
@@ -38,21 +39,21 @@ class Unfinished:
 
 
 def catalogue() -> "tuple[Entry, ...]":
-    """Datasets that are worth a try, in the order of their cards."""
+    """The recommended datasets, in the order in which they are shown."""
     from llm_studio.data.sources.hub.catalogue import entries
 
     return entries()
 
 
 def search(text: str, job: Job, limit: int = 20) -> "list[SearchResult]":
-    """The datasets on the hub whose names hold these words. Raises DownloadError, Cancelled."""
+    """The datasets on the hub whose names contain these words, at most `limit`. Raises DownloadError, Cancelled."""
     from llm_studio.data.sources.hub.search import search as ask
 
     return ask(text, job, limit)
 
 
 def preview(dataset: str, config: str | None, split: str | None, job: Job) -> "Preview":
-    """The first rows of a dataset, before taking any. Raises DownloadError, Cancelled."""
+    """The first rows of a dataset, before it is downloaded. Raises DownloadError, Cancelled."""
     from llm_studio.data.sources.hub.search import first_rows
 
     return first_rows(dataset, config, split, job)
@@ -62,9 +63,9 @@ def wanted(
     name: str, *, lang: str | None = None, split: str | None = None, text_field: str | None = None,
     max_documents: int | None = None, max_megabytes: int | None = None,
 ) -> "DownloadRequest | None":  # fmt: skip
-    """What a name means: “hf:owner/name[:config]” or an entry of the catalogue; None where it is neither.
+    """The request for a name, “hf:owner/name[:config]” or an entry of the catalogue; None if it is neither.
 
-    Raises DownloadError where it isn't written as it should be.
+    Raises DownloadError if what follows “hf:” is malformed, or an entry isn't available in the language `lang`.
     """
     from llm_studio.data.sources.hub.catalogue import find
     from llm_studio.data.sources.hub.plan import DownloadRequest
@@ -91,7 +92,7 @@ def requested(
     dataset: str, config: str | None, split: str | None, text_field: str | None, max_documents: int | None,
     max_megabytes: int | None,
 ) -> "DownloadRequest":  # fmt: skip
-    """What to download, by the names that a preview gave; None: to be found out, or no limit."""
+    """The request for the names given by a preview. None: to be detected or, for the last two, no limit."""
     from llm_studio.data.sources.hub.plan import DownloadRequest
 
     return DownloadRequest(dataset, config, split, text_field, max_documents,
@@ -99,10 +100,11 @@ def requested(
 
 
 def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
-    """Fetch documents into a source of the project, or continue with it where it was. The caps count from its start.
+    """Download documents into a source of the project, or resume it. The limits are for the whole source.
 
-    What has come is kept whatever happens. A source that the job was asked to stop is returned with the state
-    "incomplete" among its options; Cancelled is raised where nothing had come. Raises DownloadError, StorageError.
+    What was downloaded is kept whatever happens. If the job is cancelled during the download, the source is returned
+    with the state "incomplete" in its options. Raises DownloadError, StorageError, and Cancelled if there is no source
+    to return.
     """
     from llm_studio.data.sources import store
     from llm_studio.data.sources.hub import plan, requests
@@ -114,8 +116,8 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
         name = next(iter(kept), None)
         if name in {source.name for source in store.scan_sources(project.raw).unusable if source.damaged}:
             _drop_damaged(project, str(name), kept[str(name)], job)
-        if name is not None and (there := _nothing_to_do(project, name, kept[name], wanted, job)):
-            return there
+        if name is not None and (complete := _nothing_to_do(project, name, kept[name], wanted, job)):
+            return complete
         requests.require_connection(job)
         if name is None:
             made = plan.make_plan(wanted, job)
@@ -143,21 +145,22 @@ def go_on(
     project: Project, name: str, job: Job, *, max_documents: int | None = None, max_bytes: int | None = None,
     everything: bool = False,
 ) -> "Source":  # fmt: skip
-    """Continue with the source `name`: up to new caps, or without any where `everything` is wanted.
+    """Resume the download of the source `name`, up to new limits, or without limits if `everything` is set.
 
-    None of these: up to the caps that it was begun with. Raises DownloadError, StorageError, Cancelled.
+    By default, up to the limits it was started with. Raises DownloadError, also if the source is complete,
+    StorageError, Cancelled.
     """
-    there = next((found for found in unfinished(project) if found.name == name), None)
-    if there is None:
+    resumable = next((found for found in unfinished(project) if found.name == name), None)
+    if resumable is None:
         raise DownloadError(_("“{name}” is complete: there is nothing more to download.").format(name=name))
     source = _source(project, name)
     if max_documents is None and max_bytes is None and not everything and source is not None:
         max_documents, max_bytes = (source.options.get(cap) for cap in ("max_documents", "max_bytes"))
-    return download(project, replace(there.wanted, max_documents=max_documents, max_bytes=max_bytes), job)
+    return download(project, replace(resumable.wanted, max_documents=max_documents, max_bytes=max_bytes), job)
 
 
 def download_again(project: Project, name: str, job: Job) -> "Source":
-    """Download what is damaged or missing of the source `name`: the parts before it that are whole stay.
+    """Download the source `name` again from its first damaged or missing file on; the files before it are kept.
 
     Raises DownloadError, StorageError, Cancelled.
     """
@@ -175,7 +178,7 @@ def download_again(project: Project, name: str, job: Job) -> "Source":
 
 
 def _drop_damaged(project: Project, name: str, made: "DownloadPlan", job: Job) -> None:
-    """Keep only the first parts of a source, up to the first that is damaged: the others are downloaded again."""
+    """Drop the files of a source from the first damaged one on, to be downloaded again, and report how many."""
     from llm_studio.data.sources.hub.accounting import account_of
     from llm_studio.data.sources.hub.plan import INCOMPLETE
     from llm_studio.data.sources.sharded import ShardedSourceWriter
@@ -189,18 +192,18 @@ def _drop_damaged(project: Project, name: str, made: "DownloadPlan", job: Job) -
 
 
 def unfinished(project: Project) -> list[Unfinished]:
-    """The sources from the hub that aren't complete, for “Continue”."""
+    """The sources from the hub whose downloads can be resumed: those that are readable but not complete."""
     from llm_studio.data.sources.hub import plan
 
     found: list[Unfinished] = []
     from llm_studio.data.sources import store
 
-    here = store.scan_sources(project.raw)
-    damaged = {source.name for source in here.unusable}
+    sources = store.scan_sources(project.raw)
+    damaged = {source.name for source in sources.unusable}
     for name, made in plan.load_plans(project.raw).items():
-        if name in damaged:  # to be replaced first
+        if name in damaged:  # must be replaced first
             continue
-        source = next((source for source in here.usable if source.name == name), None)
+        source = next((source for source in sources.usable if source.name == name), None)
         reached = state(source) if source else plan.INCOMPLETE
         if reached != plan.COMPLETE:
             found.append(Unfinished(
@@ -211,19 +214,19 @@ def unfinished(project: Project) -> list[Unfinished]:
 
 
 def is_incomplete(source: "Source") -> bool:
-    """Whether a source was stopped before all that was asked for had come."""
+    """Whether the download of a source was stopped before it reached its limits or the end of the dataset."""
     from llm_studio.data.sources.hub.plan import INCOMPLETE
 
     return state(source) == INCOMPLETE
 
 
 def state(source: "Source") -> str:
-    """How far a source from the hub is: "incomplete", "capped", "complete"; "" for one from elsewhere."""
+    """The state of the download of a source: "incomplete", "capped" or "complete"; "" if it isn't from the hub."""
     return str(source.options.get("state", ""))
 
 
 def _name(made: "DownloadPlan") -> str:
-    """A name for the source: of the catalogue where it is in it, else the dataset's own."""
+    """A name for the source: that of its entry in the catalogue, if any, otherwise the dataset's."""
     for entry in catalogue():
         if entry.dataset == made.dataset and entry.split == made.split:
             if entry.config in (None, made.asked_config):
@@ -244,7 +247,7 @@ def _source(project: Project, name: str) -> "Source | None":
 def _nothing_to_do(
     project: Project, name: str, made: "DownloadPlan", wanted: "DownloadRequest", job: Job
 ) -> "Source | None":
-    """The source, where all that is wanted has come already. Raises DownloadError where another field is wanted."""
+    """The source if it has all that is `wanted`, otherwise None. Raises DownloadError if another field is wanted."""
     from llm_studio.data.sources.hub.plan import COMPLETE
 
     if wanted.text_field is not None and wanted.text_field != made.field:
@@ -267,7 +270,7 @@ def _nothing_to_do(
 
 
 def _report_changes(made: "DownloadPlan", job: Job) -> None:
-    """Say where the dataset has a newer version than the one that the source was begun with."""
+    """Report if the dataset has another revision now than when the download was started."""
     from llm_studio.data.sources.hub import resolve
 
     newest = resolve.latest_revision(made.dataset, made.converted, job)

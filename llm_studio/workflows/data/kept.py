@@ -1,4 +1,7 @@
-"""What was measured of a project's texts, kept in a file until they change. A damaged file is measured again."""
+"""A cache of measurements of a project's texts, each in a file, valid until the texts change.
+
+A damaged file counts as missing: the measurement is repeated.
+"""
 
 import contextlib
 from dataclasses import asdict
@@ -15,7 +18,7 @@ _T = TypeVar("_T")
 
 
 def recall(path: Path, kind: type[_T], of: str, version: int = 1) -> _T | None:
-    """What was measured of the texts with the fingerprint `of`, where it is in the file at `path`."""
+    """The value cached at `path` for texts with the fingerprint `of`; None if it is missing, outdated or damaged."""
     with contextlib.suppress(RecordError, records.Misfit):
         content = records.load(path, newest=version)
         if content and (content.get("version"), content.get("of")) == (version, of):
@@ -24,6 +27,6 @@ def recall(path: Path, kind: type[_T], of: str, version: int = 1) -> _T | None:
 
 
 def remember(path: Path, value: "DataclassInstance", of: str, version: int = 1) -> None:
-    """Write down what was measured."""
-    with contextlib.suppress(StorageError):  # a project that may only be read is measured again each time
+    """Cache `value` at `path`, for texts with the fingerprint `of`."""
+    with contextlib.suppress(StorageError):  # in a read-only project, measure each time
         files.write_json(path, {"version": version, "of": of, "value": asdict(value)})

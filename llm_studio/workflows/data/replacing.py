@@ -1,4 +1,4 @@
-"""Replacing a source, mostly one that is damaged: with the texts that it was made from, or with others."""
+"""Replacement of a source, usually a damaged one: from its original texts, or from others."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +20,11 @@ def replace_source(
     separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
     follow_links: bool = False, encoding: str | None = None,
 ) -> "Source":  # fmt: skip
-    """Replace the source `name` with the texts at `path`; without it, with the texts that it was made from.
+    """Replace the source `name` with the texts at `path`, by default with its original texts.
 
-    The old one stays until the new one is complete; of a download, the parts that are whole stay. Links are followed
-    only if `follow_links` says so now: what the source's record says may be a stranger's. Raises SourceError
-    where there is no such source, or it isn't known where its texts came from; DownloadError, Cancelled.
+    The old source is kept until the new one is complete; of a download, undamaged files are kept. Links are followed
+    only with `follow_links`, whatever the source's record contains: it may come from someone else. Raises SourceError
+    if there is no such source or its original texts are no longer there, DownloadError, Cancelled.
     """
     source = _source(project, name)
     if path is not None:
@@ -35,7 +35,7 @@ def replace_source(
     language, count, seed = (source.options.get(key) for key in ("language", "count", "seed"))
     if _is_stories(source) and isinstance(language, str) and isinstance(count, int) and isinstance(seed, int):
         return add_stories(project, language, count, job, seed)
-    if not _is_there(source.origin):
+    if not _exists(source.origin):
         raise SourceError(_("The texts that “{name}” was made from are no longer there.").format(name=name),
                           _("Name the file or folder to replace it with."), "sources")  # fmt: skip
     job.report(Notice(_("The texts are read again from {path}.").format(path=source.origin)))
@@ -49,17 +49,18 @@ def replace_source(
 
 
 def origin_of(project: Project, source: "Source") -> str | None:
-    """Where the texts of a source can be had again: a path, or "" for a download or the built-in stories.
+    """The original texts of a source: a path, or "" for a download or the built-in stories.
 
-    None where they can't. The path comes from the project, perhaps a stranger's: show it before it is read.
+    None if they are no longer available. The path is from the project, which may come from someone else: show it to
+    the user before reading it.
     """
     if is_download(project, source.name) or _is_stories(source):
         return ""
-    return source.origin if _is_there(source.origin) else None
+    return source.origin if _exists(source.origin) else None
 
 
 def is_download(project: Project, name: str) -> bool:
-    """Whether a source came from the hub, and how to download it is known."""
+    """Whether a source is from the hub and has a download plan."""
     from llm_studio.data.sources.hub import plan
 
     return name in plan.load_plans(project.raw)
@@ -81,16 +82,16 @@ def _is_stories(source: "Source") -> bool:
     return source.origin == source.name and source.options.get("language") == source.name.removeprefix(f"{STORIES}-")
 
 
-def _is_there(origin: str) -> bool:
-    """Whether the origin is a file or folder that can be read again; a relative path would be a chance find.
+def _exists(origin: str) -> bool:
+    """Whether the origin is an existing file or folder. Only absolute paths: a relative one may be another file now.
 
-    A network path isn't looked at: Windows would log on to whatever computer a stranger's project names.
+    Network paths are never tested: Windows would log on to any computer that a project names.
     """
     if origin.replace("\\", "/").startswith("//"):
         return False
     try:
         return Path(origin).is_absolute() and Path(origin).exists()
-    except (OSError, ValueError):  # too long a name, a NUL
+    except (OSError, ValueError):  # a name that is too long or contains NUL
         return False
 
 

@@ -1,4 +1,4 @@
-"""The sources of a project: adding built-in stories, files and folders, and removing them."""
+"""The sources of a project: adding built-in stories, files and folders; removing and restoring sources."""
 
 import contextlib
 import re
@@ -31,7 +31,7 @@ BYTES = N_("bytes")
 
 @dataclass(frozen=True)
 class FileChoice:
-    """What a user has chosen for a file or folder in its preview; "" where it is to be found by itself."""
+    """A user's choices for a file or folder, made in its preview; "" for automatic detection."""
 
     text_field: str = ""
     follow_links: bool = False
@@ -40,19 +40,19 @@ class FileChoice:
 
 
 def title_of(source: "Source") -> str:
-    """What a source is called for people; its name is that of its file."""
-    built_in = source.origin == source.name  # that of a file is its path, that of a dataset begins with its site
+    """The name of a source to show to users; `source.name` is the name of its file."""
+    built_in = source.origin == source.name  # the origin of a file is its path, that of a dataset starts with “hf:”
     language = source.name.removeprefix(f"{STORIES}-") if built_in else ""
     return _(_STORIES_TITLES[language]) if language in _STORIES_TITLES else source.name
 
 
 def titles(sources: "Iterable[Source]") -> dict[str, str]:
-    """What sources are called for people, by name."""
+    """The names to show to users, by the names of the sources."""
     return {source.name: title_of(source) for source in sources}
 
 
 def all_sources(project: Project) -> "list[Source]":
-    """The sources of the project, sorted by name, also those that can't be read."""
+    """All sources of the project, sorted by name, including those that can't be read."""
     from llm_studio.data.sources import store
 
     return store.scan_sources(project.raw).all()
@@ -66,25 +66,25 @@ def unusable_sources(project: Project) -> list[UnusableSource]:
 
 
 def state_of(source: "Source") -> str:
-    """The state of a source in a word or two, in English."""
+    """The state of a source in a word or two: an English message to be translated."""
     if not isinstance(source, UnusableSource):
         return N_("ready")
     return N_("damaged") if source.damaged else N_("can't be read")
 
 
 def add_stories(project: Project, language: str, count: int, job: Job, seed: int = 0) -> "Source":
-    """Add `count` of the built-in stories as a source; the same again replaces itself."""
+    """Add `count` of the built-in stories as a source; it replaces earlier ones in the same language."""
     from llm_studio.data.chunks import Chunk
     from llm_studio.data.sources.stories.grammar import generate_stories
 
-    pieces = (Chunk(story, ends=True) for story in generate_stories(language, count, seed))
+    chunks = (Chunk(story, ends=True) for story in generate_stories(language, count, seed))
     options = {"language": language, "count": count, "seed": seed}
     name = f"{STORIES}-{language}"
 
     def progress(documents: int, _bytes: int) -> Progress:
         return Progress(_("Writing the texts"), documents, count, _("documents"))
 
-    return _add(project, name, name, pieces, options, [], job, progress)
+    return _add(project, name, name, chunks, options, [], job, progress)
 
 
 def add_files(
@@ -92,15 +92,14 @@ def add_files(
     separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
     follow_links: bool = False, encoding: str | None = None, reading: str = "", replaces: str = "",
 ) -> "Source":  # fmt: skip
-    """Add a file, or all of a folder or an archive, as a source; the same path again replaces itself.
+    """Add a file, a folder or an archive as a source; it replaces an earlier source with the same path.
 
-    `replaces`: the name of a source that it takes the place of.
+    `replaces`: the name of another source to replace instead. `text_field`: the field or column that contains the text
+    of a record; `encoding`: the codec of texts that aren't Unicode; None for automatic detection. `reading`: how to
+    read texts that are chats, "text" or "conversations"; "" to decide by their content.
 
-    `text_field` names the field, or column, that holds the text of a record, `encoding` the codec of texts that aren't
-    Unicode; None: they are found by themselves. `reading`: "text" or "conversations" for texts that are chats, "" to
-    decide that by what they hold. Files that
-    can't be read, and links that lead out of the folder unless they are to be followed, are reported, and listed in the
-    source's notes. Raises SourceError where none can.
+    Files that can't be read, and links out of the folder unless they are to be followed, are reported and listed in the
+    source's notes. Raises SourceError if nothing can be read, Cancelled.
     """
     from llm_studio.data.sources.readers.options import ReadOptions
     from llm_studio.data.sources.readers.packed import content_name
@@ -129,8 +128,8 @@ def add_files(
     options |= {"reading": reading} if reading else {}
     origin = path.resolve()
     wanted = Path(content_name(origin.name)).stem or origin.name
-    with contextlib.closing(reader.chunks()) as pieces:
-        source = _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
+    with contextlib.closing(reader.chunks()) as chunks:
+        source = _add(project, wanted, str(origin), _first(chunks, max_documents), options, notes, job, progress,
                       reader, replaces)  # fmt: skip
     accounts.report(source.account, job)
     return source
@@ -140,7 +139,7 @@ def look(
     path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None, follow_links: bool = False,
     encoding: str | None = None, language: str = "", reading: str = "",
 ) -> "Inspection":  # fmt: skip
-    """A first look at a file, an archive or a folder: quick, whatever its size. Raises SourceError."""
+    """Inspect a file, an archive or a folder, quickly whatever its size. Raises SourceError, Cancelled."""
     from llm_studio.data.sources.readers.inspect import inspect_path
     from llm_studio.data.sources.readers.options import ReadOptions
 
@@ -149,13 +148,13 @@ def look(
 
 
 def _existing(path: Path) -> Path:
-    """`path` with the home folder written out. Raises SourceError where nothing is there."""
+    """`path` with `~` expanded. Raises SourceError if it doesn't exist."""
     try:
         path = path.expanduser()
-        there = path.exists()
-    except (OSError, RuntimeError):  # a name too long, or the home of no one
-        there = False
-    if not there:
+        exists = path.exists()
+    except (OSError, RuntimeError):  # a name that is too long, or an unknown home folder
+        exists = False
+    if not exists:
         what = _("{path} is neither a file nor a folder here, nor a known dataset.").format(path=path)
         if _HUB_NAME.fullmatch(path.as_posix()):
             raise SourceError(what, _("For a dataset of the hub, write {name}.").format(name=f"hf:{path.as_posix()}"))
@@ -167,9 +166,9 @@ def add_several(
     project: Project, paths: "Sequence[Path]", job: Job, *, separator: str | None = None,
     text_field: str | None = None, encoding: str | None = None, choices: Mapping[Path, FileChoice] = {},
 ) -> "list[Source]":  # fmt: skip
-    """Add files and folders, each as a source, one after the other. `choices`: what was chosen for each of them.
+    """Add files and folders, each as a source, one after the other. `choices`: the user's choices for some of them.
 
-    One that can't be read doesn't hold up the others: the SourceError is raised when they are added.
+    If one of them can't be read, SourceError is raised after the others have been added.
     """
     added: list[Source] = []
     refused: list[SourceError] = []
@@ -192,14 +191,14 @@ def add_several(
 
 
 def readable_suffixes() -> tuple[str, ...]:
-    """Suffixes of the files that can be added, each with its dot."""
+    """The suffixes of the files that can be added, including the dot."""
     from llm_studio.data.sources.readers.kinds import SUFFIXES
 
     return SUFFIXES
 
 
 def is_chat(path: Path) -> bool:
-    """Whether a text file is a chat, judging by its beginning; False where it can't be read."""
+    """Whether a text file looks like a chat, judging by its beginning; False if it can't be read."""
     from llm_studio.data.sources.readers.inspect import can_be_chat
     from llm_studio.data.sources.readers.items import DiskFile
 
@@ -210,14 +209,14 @@ def is_chat(path: Path) -> bool:
 
 
 def encoding_names() -> list[tuple[str, str]]:
-    """The encodings that texts may have, each as its codec and its name."""
+    """The supported encodings of texts, as pairs of codec and name."""
     from llm_studio.data.sources.readers.charsets import NAMES
 
     return list(NAMES.items())
 
 
 def _size(path: Path, follow_links: bool, job: Job) -> int:
-    """Bytes to be read at `path`: what the progress of adding is measured by."""
+    """Bytes to be read at `path`, the total of the progress; 0 if unknown."""
     from llm_studio.data.sources.readers.folder import list_files
 
     try:
@@ -227,25 +226,25 @@ def _size(path: Path, follow_links: bool, job: Job) -> int:
         return 0
 
 
-def _first(pieces: "Iterator[Chunk]", documents: int | None) -> "Iterator[Chunk]":
-    """The pieces of the first `documents` documents, of all where it is None."""
+def _first(chunks: "Iterator[Chunk]", documents: int | None) -> "Iterator[Chunk]":
+    """The chunks of the first `documents` documents; None for all."""
     if documents is None:
-        yield from pieces
+        yield from chunks
         return
     done = 0
-    for piece in pieces:
+    for chunk in chunks:
         if done >= documents:
             return
-        yield piece
-        done += piece.ends
+        yield chunk
+        done += chunk.ends
 
 
 def _add(
-    project: Project, wanted: str, origin: str, pieces: "Iterator[Chunk]", options: Mapping[str, object],
+    project: Project, wanted: str, origin: str, chunks: "Iterator[Chunk]", options: Mapping[str, object],
     notes: list[str], job: Job, progress: "Callable[[int, int], Progress]",
     reader: "SourceReader | None" = None, replaces: str = "",
 ) -> "Source":  # fmt: skip
-    """Write a source under the name of `replaces`, or of the one with the same origin, or else a new one."""
+    """Write a source in place of `replaces` or the one with the same origin; otherwise under a new name."""
     from llm_studio.data.sources import store
 
     with project.writing("data"):
@@ -253,7 +252,7 @@ def _add(
         old = replaces or next(same, "")
         in_place = old and not store.is_sharded(project.raw, old)
         name = old if in_place else store.unused_name(project.raw, wanted)
-        source = store.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options,
+        source = store.write_source(project.raw, name, origin, chunks, job, notes=notes, options=options,
                                     progress=progress, conversations=lambda: bool(reader and reader.conversations),
                                     account=lambda: reader.account if reader else None)  # fmt: skip
         if old and not in_place:
@@ -262,25 +261,25 @@ def _add(
 
 
 def remove_source(project: Project, name: str, *, undoable: bool = False) -> None:
-    """Remove a source from the project. Raises SourceError where there is none, BusyError.
+    """Remove a source from the project. Raises SourceError if there is none with this name, BusyError.
 
-    `undoable`: it can be had back by `restore_source` until the next one is removed.
+    `undoable`: it can be restored with `restore_source` until the next removal.
     """
     from llm_studio.data.sources import store
 
     trash = _trash(project)
     with project.writing("data"):
-        aside = {path.stem for path in trash.glob("*.parquet")}
+        in_trash = {path.stem for path in trash.glob("*.parquet")}
         if undoable:
             store.move_source(project.raw, name, trash)
         else:
             store.remove_source(project.raw, name)
-        for old in aside - ({name} if undoable else set[str]()):
+        for old in in_trash - ({name} if undoable else set[str]()):
             store.remove_source(trash, old)
 
 
 def restore_source(project: Project, name: str) -> None:
-    """Undo the last removal, if it was of `name`. Raises SourceError where it can't be had back, BusyError."""
+    """Undo the last removal, of the source `name`. Raises SourceError if it can't be restored, BusyError."""
     from llm_studio.data.sources import store
 
     trash = _trash(project)

@@ -1,4 +1,4 @@
-"""What the corpus of a project is made of, and which part each source has in its training."""
+"""Statistics of the corpus of a project, and the fraction of its training tokens that each source contributes."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,9 +17,9 @@ _VERSION = 2
 
 
 def measure(project: Project, job: Job) -> "Statistics":
-    """Read all texts as they are after cleaning, and count; kept in the project for the next time.
+    """The statistics of the texts after cleaning, measured once and cached in the project.
 
-    Raises ProjectError where there are no texts, DataError where cleaning leaves none, Cancelled.
+    Raises ProjectError if there are no texts, DataError if cleaning leaves none, Cancelled.
     """
     from llm_studio.data.corpus.statistics import measure as measure_plan
 
@@ -28,12 +28,12 @@ def measure(project: Project, job: Job) -> "Statistics":
     if known is not None:
         return known
     found = measure_plan(corpus.plan(job), job)
-    remember(_kept(project), found, corpus.readable_fingerprint(), _VERSION)
+    remember(_cache_file(project), found, corpus.readable_fingerprint(), _VERSION)
     return found
 
 
 def known(project: Project) -> "Statistics | None":
-    """The statistics where they were measured already and the texts are the same: at once."""
+    """The cached statistics; None if they were never measured or the texts have changed. Fast."""
     from llm_studio.data.corpus.corpus import Corpus
 
     corpus = Corpus(project.raw, project.settings().data)
@@ -43,10 +43,10 @@ def known(project: Project) -> "Statistics | None":
 def _recalled(project: Project, key: str) -> "Statistics | None":
     from llm_studio.data.corpus.statistics import Statistics
 
-    return recall(_kept(project), Statistics, key, _VERSION)
+    return recall(_cache_file(project), Statistics, key, _VERSION)
 
 
-def _kept(project: Project):
+def _cache_file(project: Project):
     return project.raw.parent / ".statistics.json"
 
 
@@ -55,12 +55,12 @@ def _kept(project: Project):
 
 @dataclass(frozen=True)
 class Share:
-    """The part of a source in the training. `documents` and `characters` are as gathered, before cleaning.
+    """The contribution of one source to training. `documents` and `characters` are counted before cleaning.
 
-    `tokens` for training, `share` (0 to 1) of all that will be drawn, `passes`: how often each token is seen on
-    average in `training.max_steps`. Estimated from the characters (those that cleaning keeps, where they were
-    measured), and without tokens and passes where nothing is known of the tokenizer, unless `exact`: the texts have
-    been turned into tokens.
+    `tokens`: its training tokens; `share`: the fraction (0 to 1) of sequences drawn from it; `passes`: how often each
+    token is seen on average in `training.max_steps`. `exact`: counted in the prepared tokens. Otherwise estimated from
+    the characters (after cleaning, if that was measured); then `tokens` and `passes` are None if the characters per
+    token are unknown.
     """
 
     source: str
@@ -75,9 +75,9 @@ class Share:
 
 
 def shares(project: Project, settings: Settings | None = None) -> list[Share]:
-    """The part of each source in the training, under these settings or the project's. Reads manifests alone.
+    """The contribution of each source, with these settings or the project's. Reads no texts, only what is recorded.
 
-    Where all weights are 0, so are all shares: training says that.
+    If all weights are 0, all shares are 0; training raises an error in that case.
     """
     from llm_studio.data.sources import store
 
@@ -112,7 +112,7 @@ def shares(project: Project, settings: Settings | None = None) -> list[Share]:
 
 
 def _exact_tokens(project: Project) -> dict[str, float] | None:
-    """Training tokens by source, where they were made of the texts and settings as they are now."""
+    """Training tokens by source; None unless they were prepared from the current texts and settings."""
     from llm_studio.data.tokens.meta import recall_meta
     from llm_studio.workflows.projects import steps
 
