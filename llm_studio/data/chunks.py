@@ -27,8 +27,8 @@ def safe_cut(text: str, start: int, end: int) -> int:
     """Return a position after `start` and at most `end` where `text` can be cut; text[start:cut] is never empty.
 
     The cut is right before white space that follows another character. Without such a position, the cut can be anywhere
-    except inside a combined character (a combining accent, CR LF). A pre-tokenizer may join what is cut here ("!" and
-    the end of a line): the tokens are made of the whole text again (`tokens/turns.py`).
+    except inside a combined character (a combining accent, CR LF). A pre-tokenizer may treat what is cut here as one
+    word ("!" and the end of a line), so plain texts are joined again before they are encoded (`tokens/turns.py`).
     """
     latest = start
     for mark in " \n\t":

@@ -1,8 +1,8 @@
 """The corpus: one cleaned stream of documents, from which both the tokenizer is trained and the tokens are made.
 
 A scan decides which documents are kept and which are for training or validation, from the texts alone (selection.py):
-independent of the order of the sources, and the same for equal texts. Where there would be too little validation text
-(one novel is one document), long documents are cut into units at paragraph breaks, and the units are divided instead.
+independent of the order of the sources, and the same for equal texts. If there would be too little validation text (one
+novel is one document), long documents are cut into units at paragraph breaks, and the units are divided instead.
 """
 
 import re
@@ -161,7 +161,7 @@ _FIRST_SETTINGS = ("normalize_unicode", "remove_duplicates", "min_characters", "
 
 
 def _relevant_settings(settings: DataSettings) -> dict[str, object]:
-    """The settings that affect the corpus. Later settings are included only where they have an effect.
+    """The settings that affect the corpus. Later settings are included only if they have an effect.
 
     So the fingerprints of projects made before these settings existed stay valid.
     """
@@ -276,7 +276,7 @@ class _KeptTexts:
 
 
 def unit_end(text: str, start: int, size: int, conversation: bool = False) -> int:
-    """The end of a unit of about `size` characters that begins at `start`; at least twice as many must follow.
+    """The end of a unit of about `size` characters that starts at `start`; `text` must have twice as many from there.
 
     It is at a blank line, otherwise at the end of a line, a sentence or a word, always before the white space; in a
     conversation before a question, if there is one.

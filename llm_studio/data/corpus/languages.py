@@ -1,8 +1,8 @@
 """Language detection.
 
-It uses CLD2, the detector that was part of Chrome: a compiled naive Bayes classifier of letter 4-grams. It says when it
-is unsure instead of guessing, as a filter should: of a thousand real French and English texts of 150 characters, it
-misclassifies none.
+It uses CLD2, the detector that was part of Chrome: a compiled naive Bayes classifier of letter 4-grams. If it is
+unsure, it reports that instead of guessing, as a filter should: of a thousand real French and English texts of 150
+characters, it misclassifies none.
 """
 
 import re
@@ -20,7 +20,7 @@ _INVALID = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\u
 
 
 def identify(text: str) -> str:
-    """The code of the main language of `text`, one of LANGUAGES, or "" where it is uncertain."""
+    """The code of the main language of `text`, one of LANGUAGES, or "" if it is uncertain."""
     import pycld2
 
     sample = _INVALID.sub(" ", _sample(text))

@@ -1,4 +1,4 @@
-"""Which documents are kept, and which of those are for validation.
+"""Selection of the documents to keep, and of those for validation.
 
 Everything is decided from hashes and lengths of the cleaned texts: independent of the order of the documents, and the
 same for equal documents.
@@ -49,7 +49,7 @@ class DocumentFilter:
         self._stats = TextStatsWriter()
         self._verdicts = bytearray()
         self._head = ""
-        """Beginning of the current document, where the language or near duplicates need it."""
+        """Beginning of the current document, kept only for language detection and near duplicates."""
         self._near = NearDuplicateIndex(settings.near_duplicate_similarity) if settings.remove_near_duplicates else None
         self._needs_head = bool(settings.languages) or self._near is not None
 

@@ -51,7 +51,7 @@ class Lengths:
 def histogram(values: NDArray[np.int64], counts: NDArray[np.int64] | None = None) -> Lengths:
     """The histogram of lengths, at least one, or of distinct lengths with their counts.
 
-    The bars have equal widths, or growing ones if some documents are very much longer than most.
+    The bars have equal widths, or growing ones if some documents are much longer than most.
     """
     counts = np.ones(len(values), np.int64) if counts is None else counts
     order = np.argsort(values, kind="stable")
@@ -88,7 +88,7 @@ class Figures:
 
     `distinct_words` is an estimate unless `distinct_exact`; then the counts in `frequent` may be too small by at most
     `frequent_error`. `duplicates` are equal to an earlier document; `near_duplicates` have the same words in the same
-    order as another, with other capitals, punctuation or spaces. `languages`: characters of the documents in each
+    order as another, with different capitals, punctuation or spaces. `languages`: characters of the documents in each
     language, by its code, "" if uncertain. `word_length` is in letters, `sentence_length` in words.
     """
 

@@ -1,7 +1,7 @@
-"""A hash and a length of each of many texts.
+"""Hashes and lengths of many texts.
 
-Twelve bytes of memory for each text; operations on the hashes work on one bucket of them at a time. (A file on the disk
-instead, read in one pass for each bucket, took 52 MB and 112 s for 8.4 million texts, where this takes 155 MB and 8 s.)
+They need twelve bytes of memory for each text; operations on the hashes process one bucket at a time. (For 8.4 million
+texts, this takes 155 MB and 8 s; a file on disk, read once for each bucket, took 52 MB and 112 s.)
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BUCKET = 1 << 15
-"""Average number of texts in a bucket, where 256 buckets are enough."""
+"""Average number of texts in a bucket, if 256 buckets are enough."""
 _MAX_BITS = 8
 """Hashes are divided into at most 2^8 buckets."""
 

@@ -68,7 +68,7 @@ def bigram_loss(tokens: Tokens, answers: bool = False) -> float:
 
 
 def bytes_per_token(tokens: Tokens, tokenizer: Tokenizer, answers: bool = False) -> float | None:
-    """Mean bytes per token of the tokens that these losses are for; None if they don't represent text.
+    """Mean number of bytes of the target tokens of these losses; None if they don't represent text.
 
     `tokenizer` is the one that made the tokens.
     """

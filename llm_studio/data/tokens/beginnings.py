@@ -1,4 +1,4 @@
-"""Held-out documents, each cut after its beginning."""
+"""Held-out documents, each split into its beginning, the prompt for a model, and the text after it."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from llm_studio.i18n import _
 PLACES = 10
 """Evenly spaced places in the held-out tokens where beginnings are taken."""
 TEXT_TOKENS = 300
-"""Most tokens of a document after its beginning."""
+"""Maximum number of tokens taken after the beginning of a document."""
 _DOCUMENTS = 4
 """Number of documents at each place."""
 _PROMPT, _LONGEST_PROMPT = 8, 100

@@ -3,7 +3,7 @@
     bits per byte = summed loss of the tokens / ln 2 / UTF-8 bytes of their text
                   = loss per token / ln 2 / bytes per token
 
-A tokenizer with longer tokens makes fewer, harder predictions, so losses per token of different tokenizers aren't
+With longer tokens, a model makes fewer, harder predictions, so losses per token of different tokenizers aren't
 comparable; the bytes of a text don't depend on how it is split. The loss of `<|endoftext|>` is counted, but it has no
 bytes: a special token belongs to no text.
 """

@@ -1,8 +1,8 @@
 """The corpus as token ids on disk: writing and memory-mapping them.
 
 `train.bin` and `val.bin` hold only ids, little-endian, each document followed by `<|endoftext|>`: the common research
-format. `meta.json` says how to read them and what they were made from; it is written last, so where it exists, the
-other files are complete. Their checksums are in it too: see `token_files.py`.
+format. `meta.json` records how to read them and what they were made from; it is written last, so if it exists, the
+other files are complete. It also contains their checksums: see `token_files.py`.
 
 With conversations there are also `train.mask` and `val.mask`: one bit for each id, the lowest bit of a byte first, 1
 where the id is a target when the loss is on answers only (`turns.py`). That takes a sixteenth of the space of the ids
@@ -90,7 +90,7 @@ def write_tokens(
             mask_paths = [stack.enter_context(atomic_write(mask)) if plan.conversations else None for mask in masks]
             train = writer.write(plan.texts("train"), train_path, mask_paths[0])
             validation = writer.write(plan.texts("validation"), validation_path, mask_paths[1])
-            # from here on the files contain the new tokens: if the program dies now, no tokens are left, not a mixture
+            # from here on the files contain the new tokens: a crash leaves no tokens, not a mixture
             meta_file.unlink(missing_ok=True)
         if not plan.conversations:
             for mask in masks:
@@ -112,7 +112,7 @@ def write_tokens(
 
 
 def _source_record(source: SourceRange) -> dict[str, object]:
-    """The entry of `meta.json`: a key unknown to older versions is written only where it is needed."""
+    """The entry of `meta.json`: a key unknown to older versions is written only if it is needed."""
     record = asdict(source)
     if not source.conversations:
         del record["conversations"]
@@ -334,7 +334,7 @@ class Tokens:
             )
 
     def _checked(self, ids: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
-        """Return `ids` after checking as many of them as takes hardly any time."""
+        """Return `ids` after checking a limited number of them, evenly spaced."""
         blocks = max(1, min(16, len(ids) * 16 // _CHECKED_IDS))
         for start in np.linspace(0, max(0, len(ids) - _CHECKED_IDS // blocks), blocks).astype(int):
             self.require_in_vocabulary(ids[start : start + _CHECKED_IDS // blocks])

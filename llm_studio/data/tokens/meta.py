@@ -1,4 +1,4 @@
-"""The content of `meta.json`, beside the tokens: their format, and what they were made from."""
+"""The content of `meta.json`, next to the tokens: their format, and what they were made from."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

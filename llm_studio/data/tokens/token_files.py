@@ -2,8 +2,8 @@
 
 `meta.json` records a CRC-32 of each MiB of `train.bin` and `val.bin`, and the SHA-256 of every file as a whole. CRC-32
 finds every change of up to 32 adjacent bits, and others with a probability of 1 - 2⁻³², at four to six times the speed
-of SHA-256 and BLAKE2b; by blocks it finds them before the whole file is read. Files of earlier versions, and the masks,
-have only the SHA-256.
+of SHA-256 and BLAKE2b; with one per block, damage is found before the whole file is read. Files of earlier versions,
+and the masks, have only the SHA-256.
 """
 
 import contextlib
@@ -41,15 +41,15 @@ class BlockChecksums:
         """Add the next bytes of the file."""
         rest = memoryview(content)
         while rest:
-            piece = rest[: BLOCK - self._length]
-            self._crc = zlib.crc32(piece, self._crc)
-            self._length += len(piece)
-            rest = rest[len(piece) :]
+            chunk = rest[: BLOCK - self._length]
+            self._crc = zlib.crc32(chunk, self._crc)
+            self._length += len(chunk)
+            rest = rest[len(chunk) :]
             if self._length == BLOCK:
                 self._end_block()
 
     def text(self) -> str:
-        """Eight digits per block, after the end of the file; the last block may be shorter than the others."""
+        """The checksums of all blocks, eight digits each. Call it at the end of the file: it ends the last block."""
         if self._length:
             self._end_block()
         return "".join(self._sums)

@@ -25,7 +25,7 @@ _MAX_EXAMPLE_TOKENS = 60
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Part of a text span, short enough to be encoded at once: `marker`, `text` and, where it `ends`, <|endoftext|>.
+    """Part of a text span, short enough to be encoded at once: `marker`, `text` and, if it `ends`, <|endoftext|>.
 
     `in_answer`, `marker_in_answer`: the text and its end, or the marker, are targets when the loss is on answers only.
     """
