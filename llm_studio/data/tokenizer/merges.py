@@ -56,7 +56,7 @@ class Merges:
     def replay(self, word: bytes) -> list[MergeStep]:
         """All steps from single bytes to the tokens of `word`, a word as given by the pre-tokenizer.
 
-        Empty where the word is longer than MAX_WORD_BYTES.
+        Empty if the word is empty or longer than MAX_WORD_BYTES.
         """
         if not word or len(word) > MAX_WORD_BYTES:
             return []

@@ -1,7 +1,7 @@
 """The patterns by which a text is split into words before bytes are merged: no token crosses such a boundary.
 
-Other programs run these models only if they know the pattern: transformers reads it from `tokenizer.json`, llama.cpp
-has a list of those that it knows. So new tokenizers have one of these two, and nothing of our own.
+Other programs can run these models only if they know the pattern: transformers reads it from `tokenizer.json`,
+llama.cpp has a list of known ones. New tokenizers therefore use one of these two, never a new one.
 """
 
 _WORDS = (
@@ -15,7 +15,7 @@ instead of three words each; the ends of lines belong to the punctuation before 
 LLAMA3 = _WORDS.format(digits=r"\p{N}{1,3}")
 """Llama 3's pattern, which llama.cpp calls llama-bpe: the same, but up to three digits together."""
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-"""GPT-2's pattern, which tokenizers made before 29 November 2026 have."""
+"""GPT-2's pattern, used by tokenizers made before 29 November 2026."""
 
 
 def pattern_for(split_digits: bool) -> str:

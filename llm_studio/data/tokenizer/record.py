@@ -1,4 +1,4 @@
-"""The content of `tokenizer.meta.json`, beside a tokenizer. One that the user has imported has none."""
+"""The content of `tokenizer.meta.json`, next to a tokenizer. A tokenizer that the user has imported has none."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The texts that a tokenizer is trained on: evenly drawn from the corpus, and few enough for the memory.
+"""The texts that a tokenizer is trained on: sampled evenly from the corpus, and few enough to fit into memory.
 
 The library needs memory for each distinct word: about a hundred times its bytes. Words between spaces soon repeat, and
 200 MB of English need less than a gigabyte. Without spaces a "word" extends from one punctuation mark to the next and
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from llm_studio.data.corpus.corpus import TextSpan
 
 MEMORY_BYTES = 1_600_000_000
-"""Limit of what the library may need for words. With Python and the texts in work, the process stays below 2 GB."""
+"""Limit of the library's memory for words. With Python and the texts being processed, the process stays below 2 GB."""
 BLOCK_CHARACTERS = 512
 """Length limit of a word in training, in characters. Real words and clauses are far shorter."""
 
 _BYTES_PER_WORD = 80
 _BYTES_PER_BYTE = 125
 """Memory of the library for each distinct word, and for each of its bytes. Measured with tokenizers 0.23 on words of 6
-to 100 bytes: all in all 97 to 125 bytes for each byte of distinct words, more for a large vocabulary."""
+to 100 bytes: in total 97 to 125 bytes for each byte of distinct words, more for a large vocabulary."""
 _OBSERVED_FRACTION = 0.01
 _MIN_OBSERVED = 200_000
 _MAX_OBSERVED = 2_000_000
@@ -80,7 +80,7 @@ class LongWords:
         self.longest = 0
         """Length of the longest of them, in characters."""
         self._length = 0
-        """Length so far of a word that was cut and has no end yet."""
+        """Length so far of a word that was cut and hasn't ended yet."""
         self._last = ""
         """The last character of the previous text."""
 
@@ -113,7 +113,7 @@ class LongWords:
         self._length = 0
 
     def _continue(self, text: str) -> int:
-        """The position in `text` where the word ends that was cut before it."""
+        """The position in `text` where a word that was cut in the texts before it ends; 0 if there is none."""
         end = 0
         if self._length and text:
             end = 0 if is_safe_cut(self._last + text[0], 1) else (first_safe_cut(text, 0) or len(text))
@@ -141,7 +141,7 @@ class MemoryForecast:
     """Estimates the memory that the library needs for the words of texts, from a small, evenly drawn sample of them.
 
     The number of distinct words grows with a power of the text's length (Heaps' law). The power is the fraction of
-    them that occur in one text only, since these are the ones that one text fewer would not have (Good 1953). Words of
+    them that occur in one text only, since those would be missing if there were one text fewer (Good 1953). Words of
     each order of length have their own power: names and numbers repeat, and clauses without spaces don't. Powers
     fall as texts get longer, so the estimate is rather too high.
     """
@@ -155,7 +155,7 @@ class MemoryForecast:
         self._size = self._drawn = 0
         """Bytes of all texts so far, and of those that are drawn."""
         self._waiting: list[str] = []
-        """Drawn texts whose words aren't counted yet: with few texts they needn't be."""
+        """Drawn texts whose words aren't counted yet; with few texts, they never need to be."""
         self._text_of: dict[str, int] = {}
         """The number of the text in which a word occurs, _SEVERAL if there is more than one."""
         self._texts = 0

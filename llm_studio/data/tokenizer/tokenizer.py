@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 48_000_000
 """Size limit of a `tokenizer.json`: enough for the largest vocabulary, with long tokens."""
 _MOST_MERGES = 2 * LARGEST_VOCABULARY
-"""Tokenizers converted from OpenAI's have about two merges per token: all the ways to build it."""
+"""Tokenizers converted from OpenAI's have about two merges per token, one for each way to build it."""
 _MOST_MARKS = 3 * LARGEST_VOCABULARY + 4 * _MOST_MERGES
 SEGMENT_CHARACTERS = 16_384
 """Long texts are encoded in segments of this many characters: the library slows down on longer ones."""
@@ -55,7 +55,7 @@ def is_safe_cut(text: str, position: int) -> bool:
 
 
 def first_safe_cut(text: str, start: int) -> int | None:
-    """The first safe position after `start`."""
+    """The first safe position after `start`; None if there is none."""
     found = _SAFE_CUT.search(text, start + 1)
     return found.start() if found else None
 
@@ -71,7 +71,7 @@ def last_safe_cut(text: str, start: int, stop: int) -> int | None:
 
 
 def split_safely(text: str, limit: int) -> Iterator[str]:
-    """Split `text` into segments of at most `limit` characters, at safe positions where there are any."""
+    """Split `text` into segments of at most `limit` characters, at safe positions if possible."""
     start = 0
     while len(text) - start > limit:
         end = last_safe_cut(text, start, start + limit) or start + limit
@@ -84,14 +84,14 @@ def split_safely(text: str, limit: int) -> Iterator[str]:
 
 
 def _byte_of_character() -> dict[str, int]:
-    """The byte alphabet of GPT-2: a printable byte is itself, each other one the next character from U+0100 on."""
+    """The byte alphabet of GPT-2: printable bytes represent themselves, the others are characters from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
 
 
 class StreamDecoder:
-    """Decodes ids one at a time: never half a character, and U+FFFD only for invalid bytes."""
+    """Decodes ids one at a time. It never returns half a character, and U+FFFD only for invalid bytes."""
 
     def __init__(self, token_bytes: Callable[[int], bytes]) -> None:
         self._token_bytes = token_bytes
@@ -170,11 +170,11 @@ class Tokenizer:
         }
 
     def added_tokens(self) -> dict[str, bool]:
-        """The tokens beside those of the BPE model, and whether each is special."""
+        """The tokens besides those of the BPE model, and whether each is special."""
         return {str(token["content"]): bool(token.get("special")) for token in self._content.get("added_tokens") or []}
 
     def merges(self) -> list[str]:
-        """The merges in their order, the two parts of each with a space between."""
+        """The merges in order, each as its two tokens with a space between them."""
         merges: list[str | list[str]] = self._content["model"]["merges"]
         return [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
 
@@ -272,7 +272,7 @@ def read_content(path: Path) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    # Parsing many millions of values would take gigabytes: each has a comma after it, a text two quotation marks.
+    # Parsing many millions of values would take gigabytes. Count commas and quotation marks instead of values.
     _require(max(text.count('"'), text.count(",")) <= _MOST_MARKS, _too_large())
     try:
         content = json.loads(text)

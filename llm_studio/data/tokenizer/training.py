@@ -73,7 +73,7 @@ def train_tokenizer(
 
     It has fewer than `vocab_size` tokens if the texts don't contain enough frequent pairs. `pattern` cuts texts into
     words (patterns.py); by default it is the one that the settings imply. `memory`: bytes that the words may
-    need; fewer texts are used where they would need more.
+    need; fewer texts are used if they would need more.
     """
     pattern = pattern or pattern_for(settings.split_digits)
     job.report(Progress(_("Reading the texts"), 0, plan.train_characters, _("characters")))
@@ -173,7 +173,7 @@ def _train_within_memory(
     sender: _Connection, plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, pattern: str, memory: int
 ) -> str:
     """Train on the requested amount of text, or on what the memory suffices for, and report a difference."""
-    characters, max_bytes, wished = plan.train_characters, settings.max_megabytes * 1_000_000, 0
+    characters, max_bytes, wanted = plan.train_characters, settings.max_megabytes * 1_000_000, 0
     while True:
         spans, words = _report_progress(_without_markers(plan), characters, sender), LongWords()
         forecast = MemoryForecast(_words_of(pattern), min(characters, max_bytes), memory)
@@ -182,19 +182,19 @@ def _train_within_memory(
                 forecast.watch(sample_texts(spans, characters, max_bytes, words)), vocab_size, settings, pattern
             )
         except SampleTooLargeError as error:
-            max_bytes, wished = error.fitting, wished or error.size
+            max_bytes, wanted = error.fitting, wanted or error.size
             continue
-        for notice in _notices(words, max_bytes, wished):
+        for notice in _notices(words, max_bytes, wanted):
             sender.send(("notice", notice))
         return trained
 
 
-def _notices(words: LongWords, used: int, wished: int) -> Iterator[Notice]:
-    if wished:
+def _notices(words: LongWords, used: int, wanted: int) -> Iterator[Notice]:
+    if wanted:
         yield Notice(
             _("These texts contain so many different words that memory suffices for {used}\u00a0MB of {wished}\u00a0MB "
               "only: the tokenizer was trained on that much, drawn evenly from all texts. This is normal for languages "
-              "written without spaces, and it is enough.").format(used=number(used / 1e6), wished=number(wished / 1e6))
+              "written without spaces, and it is enough.").format(used=number(used / 1e6), wished=number(wanted / 1e6))
         )  # fmt: skip
     if words.count:
         yield Notice(
