@@ -1,7 +1,7 @@
-"""Mojibake: UTF-8 that was read as another encoding and saved like that, “dÃ©jÃ ” for “déjà”. Finding and repairing it.
+"""Detection and repair of mojibake: UTF-8 that was decoded as another encoding and saved, “dÃ©jÃ ” for “déjà”.
 
-The characters that the bytes of one UTF-8 character became stand side by side: a lead byte and its continuation bytes.
-Each such group, put back into bytes, is UTF-8 again; what isn't stays as it is.
+A UTF-8 character of several bytes, a lead byte and its continuation bytes, became as many adjacent characters. Each
+such group is encoded back to bytes and decoded as UTF-8; a group that isn't valid UTF-8 is left unchanged.
 """
 
 import re
@@ -12,20 +12,21 @@ _MARKS = {
     "cp1252": ("Ã", "Â", "â€", "Ð", "ð", "ã\x81", "ã‚", "ãƒ"), "mac_roman": ("√", "¬", "‚Ä"), "cp850": ("├", "┬", "ÔÇ"),
     "cp437": ("├", "┬", "ΓÇ"), "cp1250": ("Ă", "Â", "â€"), "cp1251": ("Рѕ", "Р°", "Рµ", "Г©", "Гі", "Г±", "вЂ"),
 }  # fmt: skip
-"""For each encoding, characters of which mojibake of some length always holds one: a fast first test."""
+"""The marks of each encoding: mojibake of some length contains at least one of them, which allows a fast first test."""
 _RARE = tuple({mark[-1] for marks in _MARKS.values() for mark in marks})
-"""One character of each mark: a search for one is many times faster than for two, and most texts hold none of them."""
+"""The last character of each mark: it is found many times faster than a mark, and most texts contain none of them."""
 _WHOLE_ALPHABETS = ("cp1252", "cp1251")
-"""Encodings in which Cyrillic, Greek, Chinese ... are looked for too: only several such characters in a row."""
+"""Encodings for which Cyrillic, Greek, Chinese, ... are detected too, if at least two such characters are in a row."""
 _SIGNS = "ŒœŠšŽžŸ‘’‚“”„–—…•€™ﬁﬂ\ufeff"
 _LETTER = r"[^\W\d_]"
 _AFTER_LETTERS = "‘’“”„–—…«»πΩ∏∑∫∂≈≤≥"
-"""Signs that stand after a capital or a root sign by right, unless a letter follows."""
+"""Signs that may be correct after the character of the lead byte C3, a capital or a root sign: they count as mojibake
+only before a letter, or in Mac Roman also after one."""
 
 
 def count_damaged_lines(text: str) -> int:
-    """The number of lines in `text` that hold mojibake."""
-    damaged: set[int] = set()  # where these lines begin
+    """The number of lines of `text` that contain mojibake."""
+    damaged: set[int] = set()  # offsets of these lines
     for codec in _suspects(text):
         pattern = _pattern(codec)
         for begin, end in _marked_lines(text, _MARKS[codec]):
@@ -35,7 +36,7 @@ def count_damaged_lines(text: str) -> int:
 
 
 def _marked_lines(text: str, marks: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Where each line that holds a mark begins and ends; one with two marks can come twice."""
+    """(start, end) of each line that contains a mark; a line with two different marks is yielded twice."""
     for mark in marks:
         place = text.find(mark)
         while place >= 0:
@@ -46,7 +47,7 @@ def _marked_lines(text: str, marks: tuple[str, ...]) -> Iterator[tuple[int, int]
 
 
 def repair(text: str) -> str:
-    """`text` without mojibake, also where it was made twice."""
+    """Return `text` with its mojibake repaired, even if it was damaged several times."""
     for codec in _suspects(text):
         while (repaired := _pattern(codec).sub(partial(_repaired, codec), text)) != text:
             text = repaired
@@ -54,14 +55,14 @@ def repair(text: str) -> str:
 
 
 def _suspects(text: str) -> list[str]:
-    """The encodings that UTF-8 may have been taken for."""
+    """The encodings as which UTF-8 may have been decoded, judging by their marks."""
     if text.isascii() or not any(map(text.__contains__, _RARE)):
         return []
     return [codec for codec, marks in _MARKS.items() if any(mark[-1] in text and mark in text for mark in marks)]
 
 
 def _repaired(codec: str, found: re.Match[str]) -> str:
-    """The characters that a group of others stands for; the group itself where it isn't UTF-8."""
+    """Decode a group of characters as UTF-8; the group itself if its bytes aren't valid UTF-8."""
     encode = _bytes_of(codec)
     try:
         return bytes(encode[character] for character in found[0]).decode()
@@ -71,7 +72,7 @@ def _repaired(codec: str, found: re.Match[str]) -> str:
 
 @cache
 def _bytes_of(codec: str) -> dict[str, int]:
-    """The byte above 127 of each character; a byte that the encoding doesn't have is the control character it is."""
+    """The byte of each character above ASCII; bytes that the encoding doesn't define are C1 control characters."""
     table: dict[str, int] = {}
     for byte in range(0x80, 0x100):
         character = bytes([byte]).decode(codec, "replace")
@@ -85,7 +86,7 @@ def _pattern(codec: str) -> re.Pattern[str]:
 
 
 def _groups(codec: str) -> Iterator[str]:
-    """Patterns of what UTF-8 characters become in an encoding: Western letters and signs, emoji, other alphabets."""
+    """Patterns of UTF-8 characters decoded as `codec`: other alphabets, Western letters and signs, emoji."""
     of = {byte: re.escape(character) for character, byte in _bytes_of(codec).items()}
     inner = {byte: of[byte] for byte in range(0x80, 0xC0)}
     rest = "[" + "".join(inner.values()) + "]"

@@ -16,8 +16,8 @@ duplicates; then near duplicates (near_duplicates.py), when fewer documents are 
 
 The rules that are on by default remove nothing that a model could learn from: control characters, NFC normalisation,
 exact duplicates, documents under 50 characters, and in new projects (the presets) invisible characters and white space.
-The last two are off where config.yaml doesn't name them: such a file is older than they are, and its corpus must stay
-the same. The other rules are off because what they remove can be wanted: texts about HTML have tags, songs have
+The last two are off if config.yaml doesn't name them: such a file is older than these rules, and its corpus must stay
+the same. The other rules are off because what they remove may be wanted: texts about HTML have tags, songs have
 refrains, collections have several versions of a text; and a language or a maximum length is a choice.
 """
 

@@ -6,9 +6,9 @@ _BOOK = r"\*\*\* ?{} OF (?:THE|THIS) PROJECT GUTENBERG"
 _START = re.compile(_BOOK.format("START") + r"[^\n]*\n", re.I)
 _END = re.compile(_BOOK.format("END"), re.I)
 _MAX_HEAD = 50_000
-"""Characters in which the book has to begin."""
+"""The book must start within this number of characters."""
 _MAX_LINE = 300
-"""A line of this length at most is held back at the end of a chunk: it may be the last one of the book."""
+"""Length limit of an incomplete line that is held back at the end of a chunk, since it may be the line “END OF …”."""
 
 
 class LicenceRemover:

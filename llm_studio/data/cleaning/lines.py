@@ -31,7 +31,7 @@ _SEEN_ONCE = 1
 
 
 def pattern(line: str) -> str:
-    """The part of `line` that is the same on other pages, or "" where it can't be a header."""
+    """The part of `line` that is the same on other pages, or "" if it can't be a header."""
     if len(line) > 2 * MAX_HEADER_LENGTH:
         return ""
     key = _DIGITS.sub("#", " ".join(line.split()))
@@ -158,7 +158,7 @@ class RepeatedLineFinder:
         for key in self._open:
             counts[key] = counts.get(key, 0) + 1
         if len(counts) > 2 * _MAX_TRACKED:
-            limit = _SEEN_ONCE  # dropped lines may come again: a line in a tenth of the documents survives
+            limit = _SEEN_ONCE  # dropped lines are counted again from 0; one in a tenth of the documents survives
             while len(counts) > _MAX_TRACKED:
                 counts = {key: count for key, count in counts.items() if count > limit}
                 limit += 1

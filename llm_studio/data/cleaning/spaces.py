@@ -1,4 +1,4 @@
-"""Superfluous white space.
+"""Removal of superfluous white space.
 
 Indentation has a meaning in code and in verse: it is kept. So are one or two blank lines, and the no-break spaces that
 French puts before “!” and inside « ».
@@ -19,7 +19,7 @@ _RUN = re.compile(r"  (?<=\S  ) *")
 _UNNECESSARY_NO_BREAK = re.compile(
     rf"[{_NO_BREAK}](?:(?<=[{_SPACES}].)|(?=[{_SPACES}])|(?<![«—–].)(?![!?;:»%€])(?:(?<!\d.)|(?!\d)))"
 )
-"""A no-break space next to another space, or where French has none: not in a number, in « » or before a mark."""
+"""A no-break space next to another space, or where French doesn't use one: not in a number, in « » or before a mark."""
 _LINES = re.compile(rf"\n{{{MAX_BLANK_LINES + 2},}}")
 # A literal at the start of a pattern is found fast, so the patterns start with it and look behind
 
@@ -73,7 +73,7 @@ class SpaceCleaner:
 
 
 def _clean_spaces(text: str, before: str) -> str:
-    """Clean `text`, which follows the character `before`; blank lines at both ends are left alone."""
+    """Clean `text`, which follows the character `before`; blank lines at both ends are unchanged."""
     text = before + text
     special = not text.isascii() and any(map(text.__contains__, _OTHER_SPACES + _NO_BREAK))
     if special:
