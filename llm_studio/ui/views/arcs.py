@@ -1,4 +1,4 @@
-"""A text on one line, with arcs from a token to those it attends to, whose width shows the attention weight."""
+"""A text on one line, with arcs from a token to those it attends to. The width of an arc shows the attention weight."""
 
 import heapq
 from collections.abc import Sequence

@@ -20,12 +20,12 @@ THUMBNAIL = 64
 
 @dataclass(frozen=True, eq=False)
 class AttentionLevels:
-    """Attention maps, their levels (0 to 255), and the measured behaviour of the heads, None if not known yet."""
+    """Attention maps, the measured behaviour of the heads (None if it isn't known yet), and the maps as levels."""
 
     maps: "AttentionMaps"
     kinds: "HeadKinds | None"
     levels: "Levels"
-    """(L, H, T, T): 255 times the square root of each weight, which makes small weights visible."""
+    """(L, H, T, T), from 0 to 255: 255 times the square root of each weight, which makes small weights visible."""
     thumbnails: "Levels"
     """(L, H, S, S): the maximum level of each block of tokens."""
 
