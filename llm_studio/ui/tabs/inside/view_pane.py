@@ -1,4 +1,4 @@
-"""All views of one model, one at a time: makes the questions of the views and passes the answers to them."""
+"""The views of one model, of which one is shown: creates their questions and passes the answers on to them."""
 
 from bisect import bisect_right
 
