@@ -1,4 +1,4 @@
-"""Live views of what happens inside a model: they show what they are given and emit what the user does.
+"""Live views of the inside of a model: widgets that display the results they are given and emit signals.
 
-Tabs and lessons place them. None of them knows a project or requests anything itself.
+They are used by the tab Inside. No view knows the project or requests a computation itself.
 """

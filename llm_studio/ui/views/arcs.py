@@ -1,4 +1,4 @@
-"""A text on one line, with arcs from a token to those it attends to, as thick as the weight."""
+"""A text on one line, with arcs from a token to those it attends to. The width of an arc shows the attention weight."""
 
 import heapq
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from llm_studio.ui import theme
 
 _ARCS, _LINE, _FIGURES, _GAP, _PADDING = 62, 24, 16, 3, 4
 _LEAST = 0.02
-"""Weights below it have no arc."""
+"""Smallest weight that is drawn as an arc."""
 _MOST = 24
-"""Arcs, those of the largest weights."""
+"""Maximum number of arcs; the largest weights are drawn."""
 _NAMED = 0.08
-"""Weights from which on their share is written below the token."""
+"""Smallest weight that is written below its token."""
 
 
 class ArcLine(QWidget):
-    """The arcs of one token. Arrow keys go to the token before or after."""
+    """The arcs of one token. Arrow keys choose the token before or after, Home the first one, End the last one."""
 
     chosen = Signal(int)
-    """The place of a token."""
+    """The index of the token that the user has chosen."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -38,7 +38,7 @@ class ArcLine(QWidget):
         theme.notifier().changed.connect(self.update)
 
     def show_weights(self, words: Sequence[str], current: int, weights: Sequence[float]) -> None:
-        """Show the weights that token `current` gives to itself and those before."""
+        """Show the attention weights of token `current` for the tokens up to and including itself."""
         if words != self._words:
             self._words = words
             metrics = QFontMetricsF(theme.font(13))
@@ -54,15 +54,15 @@ class ArcLine(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """As high as arcs, line and figures."""
+        """As high as the arcs, the line of text and the numbers."""
         return QSize(200, _ARCS + _LINE + _FIGURES)
 
     def place(self, index: int) -> QRectF:
-        """Where a token is."""
+        """The rectangle of a token."""
         return QRectF(self._lefts[index], _ARCS, self._widths[index], _LINE)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """The arcs, and the tokens that are seen."""
+        """Draw the arcs and the visible tokens."""
         if not self._words:
             return
         painter = QPainter(self)
@@ -85,7 +85,7 @@ class ArcLine(QWidget):
         self._draw_figures(painter)
 
     def _draw_figures(self, painter: QPainter) -> None:
-        """The largest weights in figures, as far as there is room."""
+        """Write the largest weights below their tokens, without overlaps."""
         painter.setFont(theme.font(11))
         painter.setPen(theme.color("accent"))
         drawn: list[QRectF] = []
@@ -101,7 +101,7 @@ class ArcLine(QWidget):
     def _draw_arc(self, painter: QPainter, index: int, weight: float) -> None:
         start, end = self.place(self.current).center().x(), self.place(index).center().x()
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        # a curve that is wider than a pixel takes ten times as long: most arcs aren't
+        # drawing a curve wider than one pixel takes ten times as long; most arcs aren't wider
         painter.setPen(QPen(theme.color("accent", 0.25 + 0.75 * weight**0.5), max(1.0, 6 * weight)))
         path = QPainterPath(QPointF(start, _ARCS))
         if index == self.current:
@@ -115,13 +115,13 @@ class ArcLine(QWidget):
         return next((n for n, left in enumerate(self._lefts) if left <= x <= left + self._widths[n] + _GAP), -1)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Look at a token."""
+        """Choose the token under the mouse."""
         index = self._at(event.position().x())
         if index >= 0:
             self.chosen.emit(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Look at the token before or after."""
+        """Choose another token."""
         last = len(self._words) - 1
         places = {Qt.Key.Key_Left: self.current - 1, Qt.Key.Key_Right: self.current + 1, Qt.Key.Key_Home: 0,
                   Qt.Key.Key_End: last}  # fmt: skip
@@ -133,7 +133,7 @@ class ArcLine(QWidget):
 
 
 class ArcPane(QScrollArea):
-    """An ArcLine that scrolls sideways where it is longer than its place."""
+    """A scroll area with an ArcLine."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -147,6 +147,6 @@ class ArcPane(QScrollArea):
 
     @Slot()
     def show_current(self) -> None:
-        """Scroll to the token that is looked at."""
+        """Scroll to the chosen token."""
         area = self.line.place(self.line.current)
         self.ensureVisible(round(area.center().x()), round(area.center().y()), self.viewport().width() // 3, 0)

@@ -1,4 +1,4 @@
-"""The view Attention: all heads as small maps, one of them enlarged, and the arcs of one token."""
+"""The view Attention: all heads as thumbnails, the chosen one enlarged, and the arcs of a token."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AttentionView(View):
-    """Shows `AttentionLevels`; a head and a token can be chosen."""
+    """Shows `AttentionLevels`. The user chooses a head and a token."""
 
     scope = "window"
 
@@ -62,7 +62,7 @@ class AttentionView(View):
         self.arcs.line.chosen.connect(self._on_row)
 
     def further(self) -> str:
-        """What the heads measurably do, which takes longer than their maps."""
+        """The query for the behaviour of the heads if it isn't known: it takes longer than their maps."""
         return "heads" if self._kinds is None else ""
 
     @property
@@ -70,7 +70,7 @@ class AttentionView(View):
         return self._found.kinds if self._found is not None else None
 
     def show_content(self, content: Content) -> None:
-        """Show `AttentionLevels`, with the token at the position; without one, the last token."""
+        """Show `AttentionLevels` with the token at `position` chosen, by default the last one."""
         found: AttentionLevels = content.result
         self._found, self.window_shown = found, found.maps.window
         self._whole = found.maps.window.length == len(content.starts)
@@ -81,7 +81,7 @@ class AttentionView(View):
         self._show_head(self.grid.row, self.grid.column)
 
     def show_further(self, content: Content) -> None:
-        """Show what the heads do, `HeadKinds`."""
+        """Show the behaviour of the heads, `HeadKinds`."""
         if self._found is not None:
             self._found = replace(self._found, kinds=content.result)
             self.grid.show_kinds(content.result)
@@ -90,16 +90,16 @@ class AttentionView(View):
             self._show_head(self.grid.row, self.grid.column)
 
     def shown_position(self) -> int:
-        """The position that is shown."""
+        """The position that is shown, whether the user has chosen it or not."""
         return self._found.maps.window.start + self._row if self._found is not None else self.position
 
     def set_narrow(self, narrow: bool) -> None:
-        """Put the enlarged head below the others, or beside them."""
+        """Put the enlarged head below the thumbnails if `narrow`, otherwise beside them."""
         self._above.setDirection(QHBoxLayout.Direction.TopToBottom if narrow else QHBoxLayout.Direction.LeftToRight)
         self.forget_sizes()
 
     def look_at(self, position: int) -> None:
-        """Show the token at a position."""
+        """Choose the token at a position."""
         super().look_at(position)
         if self._found is not None:
             self._find_row()
@@ -120,7 +120,7 @@ class AttentionView(View):
         self._row = self.position - window.start if inside else window.length - 1
 
     def _name_heads(self) -> None:
-        """Say it where no head does anything known: else one looks for it in vain."""
+        """Set the heading, which states explicitly if no head has a known role."""
         if self._kinds is not None:
             known = any(kind for layer in self._kinds.names for kind in layer)
             self._heads.heading.setText(
@@ -128,7 +128,7 @@ class AttentionView(View):
             )
 
     def _choose_strongest(self) -> None:
-        """Begin with the head of the largest score: there is something to see."""
+        """Choose the head with the largest score if the user hasn't chosen one: the most interesting one."""
         if self._kinds is None or self._is_head_chosen:
             return
         self._is_head_chosen = True

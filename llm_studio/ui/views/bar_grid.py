@@ -1,4 +1,4 @@
-"""Figures as bars to the right and to the left of a line: rows, and one or two columns."""
+"""A bar chart of signed values in rows and columns: positive bars extend to the right of zero, negative to the left."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from llm_studio.ui.views.cell_grid import CellGrid
 
 _TOP, _LOW, _TALL, _GAP, _FIGURE = 20, 22, 30, 10, 52
 _NARROWEST = 92
-"""Pixels of a column."""
+"""Minimum width of a column in pixels."""
 
 
 @dataclass(frozen=True)
 class BarRow:
-    """A row: its name, and a value for each column, None where there is none."""
+    """A row: its name, and a value for each column, or None for an empty cell."""
 
     name: str
     values: tuple[float | None, ...]
     tips: tuple[str, ...]
-    """What each cell is, in words, without its value."""
+    """The description of each cell, without its value."""
 
 
 class BarGrid(CellGrid):
-    """All bars have one scale, and one zero in each column."""
+    """All bars have the same scale, and those of a column the same zero line."""
 
     def __init__(self, parent: QWidget, name: str, left: int, *, marks: bool = True) -> None:
-        """`left`: pixels for the names of the rows. `marks`: the chosen cell is marked also without the focus."""
+        """`left`: width of the row names in pixels. `marks`: mark the chosen cell even without the focus."""
         super().__init__(parent, name)
         self._left, self._marks = left, marks
         self._columns: tuple[str, ...] = ()
@@ -39,70 +39,70 @@ class BarGrid(CellGrid):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def show_rows(self, columns: Sequence[str], rows: Sequence[BarRow], low: float, high: float) -> None:
-        """Show these figures, on a scale from `low` (0 or less) to `high` (0 or more)."""
+        """Show these values on a scale from `low` (0 or less) to `high` (0 or more)."""
         self._columns, self._rows = tuple(columns), tuple(rows)
         self.show_limits(low, high)
         if not self.has(self.row, self.column):
             cells = ((row, column) for row in range(len(rows)) for column in range(len(columns)))
             self.row, self.column = next((cell for cell in cells if self.has(*cell)), (0, 0))
         self.setMinimumSize(self._left + (_NARROWEST + _GAP) * len(columns), _TOP + _LOW * len(rows) + 2)
-        self._speak()
+        self._describe()
         self.update()
 
     def show_limits(self, low: float, high: float) -> None:
-        """Draw on another scale."""
+        """Change the scale."""
         self._low, self._high = low, max(high, low + 1e-9)
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """Enough to compare the bars."""
+        """Large enough to compare the bars."""
         return QSize(self._left + 220 * max(1, len(self._columns)), _TOP + 26 * max(1, len(self._rows)))
 
     def choose(self, row: int, column: int) -> None:
-        """Choose a cell, and say what it is."""
+        """Choose a cell if it exists, and announce it to screen readers."""
         super().choose(row, column)
-        self._speak()
+        self._describe()
 
-    def _speak(self) -> None:
+    def _describe(self) -> None:
         if self.has(self.row, self.column):
             self.setAccessibleDescription(self.described(self.row, self.column))
 
-    # --- Places -------------------------------------------------------------------------------------------------
+    # --- Geometry -----------------------------------------------------------------------------------------------
 
     def _tall(self) -> float:
         return max(_LOW, min(_TALL, (self.height() - _TOP - 2) / max(1, len(self._rows))))
 
     def place(self, row: int, column: int) -> QRectF:
-        """Where a cell is."""
+        """The rectangle of a cell."""
         wide = (self.width() - self._left) / max(1, len(self._columns))
         return QRectF(self._left + column * wide, _TOP + row * self._tall(), wide - _GAP, self._tall())
 
     def has(self, row: int, column: int) -> bool:
-        """Whether there is a figure."""
+        """Whether this cell exists and has a value."""
         inside = 0 <= row < len(self._rows) and 0 <= column < len(self._columns)
         return inside and self._rows[row].values[column] is not None
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
-        """The cell at a point."""
+        """Row and column of the cell at a point; None outside the cells with a value."""
         cells = ((row, column) for row in range(len(self._rows)) for column in range(len(self._columns)))
         return next((cell for cell in cells if self.has(*cell) and self.place(*cell).contains(x, y)), None)
 
     def described(self, row: int, column: int) -> str:
-        """A cell in words."""
+        """The description of a cell with its value."""
         shown = self._rows[row]
         return _("{name}: {value}").format(name=shown.tips[column], value=signed(shown.values[column] or 0.0))
 
     # --- Drawing ------------------------------------------------------------------------------------------------
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """The names, the bars and their figures."""
+        """Draw the names, the bars and their values."""
         if not self._rows:
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(theme.font(12))
         painter.setPen(theme.color("muted"))
-        alone = len(self._columns) == 1  # a longer name has room from the left edge on
+        alone = len(self._columns) == 1  # then its name may be as wide as the widget
         for column, name in enumerate(self._columns):
             area = QRectF(0, 0, self.width(), _TOP - 3) if alone else self.place(0, column)
             painter.drawText(QRectF(area.left(), 0, area.width(), _TOP - 3), Qt.AlignmentFlag.AlignCenter, name)
@@ -135,5 +135,5 @@ class BarGrid(CellGrid):
 
 
 def signed(value: float) -> str:
-    """A figure with its sign."""
+    """A value with its sign, + for 0."""
     return ("+" if value >= 0 else "−") + number(abs(value), 2)

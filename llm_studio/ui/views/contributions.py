@@ -1,4 +1,4 @@
-"""The view Contributions: what each part of the model adds to the logit of a token that may come next."""
+"""The view Contributions: what each part of the model adds to the logit of a possible next token."""
 
 import math
 from dataclasses import dataclass, replace
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 GUESSES = 8
 _SIDE, _STRIP = 240, 92
 _NAMES, _HEAD_NAMES = 92, 44
-"""Pixels for the names of rows."""
+"""Width of the row names in pixels."""
 
 
 @dataclass(frozen=True)
 class ContributionsRequest:
-    """The token whose logit is explained, None for the most likely one. With `lead`, explained is by how much its
-    logit exceeds that of another one, None for the most likely other one."""
+    """The token whose logit is explained; None for the most likely one. With `lead`, the difference between its logit
+    and the logit of `other` is explained instead; None for the most likely token besides it.
+    """
 
     token: TokenChoice | None = None
     lead: bool = False
@@ -38,17 +39,17 @@ class ContributionsRequest:
 
 @dataclass(frozen=True, eq=False)
 class ContributionsFound:
-    """The contributions after a position of the text, whose tokens are `text`, and the most likely next tokens."""
+    """The contributions at a position of the text, whose tokens are `text`, and the most likely next tokens there."""
 
     text: "tuple[ShownToken, ...]"
     parts: "Contributions"
     guesses: "tuple[Guess, ...]"
     problem: str = ""
-    """Why another token than the chosen one is explained."""
+    """Why a token other than the chosen one is explained; "" if it isn't."""
 
 
 class ContributionsView(View):
-    """Shows `ContributionsFound`; a position, a token and a part can be chosen."""
+    """Shows `ContributionsFound`. The user chooses a position, a token and a part."""
 
     scope = "position"
 
@@ -60,9 +61,9 @@ class ContributionsView(View):
         self._found: ContributionsFound | None = None
         self._names: TokenNames | None = None
         self._layers: list[int | None] = []
-        """The layer of each row, None for a part outside the layers."""
+        """The layer of each row; None for a part outside the layers."""
         self._layer = -1
-        """Whose heads are shown; -1: none was chosen yet."""
+        """The layer whose heads are shown; -1 if none has been chosen yet."""
         strip = Card(self.ground)
         strip.content.setContentsMargins(12, 8, 12, 8)
         self.pane = TokenPane(strip, _("The text, token by token"), _STRIP)
@@ -103,10 +104,10 @@ class ContributionsView(View):
         side.content.addStretch(1)
         return side
 
-    # --- What is shown ------------------------------------------------------------------------------------------
+    # --- Content ------------------------------------------------------------------------------------------------
 
     def request(self) -> ContributionsRequest:
-        """Which token is to be explained."""
+        """The token to explain."""
         return self._request
 
     def show_content(self, content: Content) -> None:
@@ -151,26 +152,26 @@ class ContributionsView(View):
         self.heads.show_rows((_("heads of layer {n}").format(n=number(layer + 1)),), rows, *_limits(parts))
 
     def limits(self) -> tuple[float, float] | None:
-        """The least and the largest of all bars."""
+        """The smallest and the largest value of all bars, 0 included; None without content."""
         return _limits(self._found.parts) if self._found is not None else None
 
     def show_limits(self, low: float, high: float) -> None:
-        """Draw all bars on this scale."""
+        """Use this scale for all bars."""
         for bars in (self.grid, self.heads):
             bars.show_limits(low, high)
 
     def shown_position(self) -> int:
-        """The position that is shown."""
+        """The position that is shown, whether the user has chosen it or not."""
         return self._found.parts.position if self._found is not None else self.position
 
     def look_at(self, position: int) -> None:
-        """Another position has other next tokens."""
+        """Select a position. A new one resets the chosen tokens, since the most likely next tokens change."""
         if position != self.position:
             self._request = replace(self._request, token=None, other=None)
         super().look_at(position)
 
     def follow(self, other: "ContributionsView") -> None:
-        """Explain the same token, and show the heads of the same layer."""
+        """Explain the same token and show the heads of the same layer."""
         self._request = other._request
         if other._found is not None:
             token, rival = other._found.parts.token, other._found.parts.versus
@@ -183,11 +184,11 @@ class ContributionsView(View):
             self._show_parts(self._found.parts)
 
     def forget(self) -> None:
-        """Another project."""
+        """Reset the request: another project has been opened."""
         super().forget()
         self._request, self._found, self._layer = ContributionsRequest(), None, -1
 
-    # --- The user's hand ----------------------------------------------------------------------------------------
+    # --- User actions -------------------------------------------------------------------------------------------
 
     @Slot(int)
     def _on_position(self, position: int) -> None:
@@ -219,7 +220,9 @@ class ContributionsView(View):
 
 
 def _rows_of(parts: "Contributions") -> list[tuple[int | None, BarRow]]:
-    """The rows of the layers, then the parts outside of them; those that are zero in this architecture are left out."""
+    """(layer, row) for each layer, then for the parts outside the layers (layer None). Position and bias are omitted
+    if they are 0, as in architectures without them.
+    """
     rows: list[tuple[int | None, BarRow]] = []
     for layer, heads in enumerate(parts.heads):
         values = float(heads.sum() + parts.attention_bias[layer]), float(parts.feed_forward[layer])
@@ -243,7 +246,7 @@ def _sum_in_words(parts: "Contributions", token: str, other: str) -> str:
 
 
 def _limits(parts: "Contributions") -> tuple[float, float]:
-    """The least and the largest of all bars, and 0."""
+    """The smallest and the largest value of all bars, 0 included."""
     values = [value for _layer, one in _rows_of(parts) for value in one.values if value is not None]
     values += [float(parts.heads.min()), float(parts.heads.max())]
     return min(0.0, *values), max(0.0, *values)

@@ -1,4 +1,4 @@
-"""The view Embeddings: the tokens whose embeddings are nearest to one, and a map of many on request."""
+"""The view Embeddings: the nearest neighbours of a token by embedding and, on request, a map of many tokens."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,8 +22,9 @@ _SIDE = 310
 
 @dataclass(frozen=True)
 class EmbeddingsRequest:
-    """A token by name, or the chosen one; without either, a frequent one. And which tokens are on the map: "" for no
-    map, "frequent", "all", or "words" for those of `words`."""
+    """The token, typed (`token`) or chosen in the view (`chosen`); without either, a frequent one. `on_map`: the tokens
+    on the map, "frequent", "all" or "words" (those of `words`); "" for no map.
+    """
 
     token: str = ""
     chosen: TokenChoice | None = None
@@ -33,17 +34,17 @@ class EmbeddingsRequest:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingsFound:
-    """The neighbours of a token, and the map if it was requested."""
+    """The nearest neighbours of a token, and the map if one was requested."""
 
     token: int
     near: "tuple[SimilarToken, ...]"
     map: "EmbeddingMap | None"
     problem: str = ""
-    """Why the token that was asked for has no neighbours, or which words aren't on the map."""
+    """Why another token is shown than the requested one, or which words aren't on the map; "" if all is well."""
 
 
 class EmbeddingsView(View):
-    """Shows `EmbeddingsFound`; another token can be named, and a map requested."""
+    """Shows `EmbeddingsFound`. The user enters a token and requests a map."""
 
     scope = "model"
 
@@ -98,7 +99,7 @@ class EmbeddingsView(View):
         return card
 
     def request(self) -> EmbeddingsRequest:
-        """What is to be shown."""
+        """The token and the map to show."""
         return self._request
 
     def show_content(self, content: Content) -> None:
@@ -123,24 +124,25 @@ class EmbeddingsView(View):
         self.words.setVisible(self.which.current() == "words")
 
     def forget(self) -> None:
-        """Another project."""
+        """Reset the request: another project has been opened."""
         super().forget()
         self._request = EmbeddingsRequest()
         self.token.clear()
 
-    def _ask(self, request: EmbeddingsRequest) -> None:
+    def _set_request(self, request: EmbeddingsRequest) -> None:
         self._request = request
         self.chosen.emit()
 
     @Slot()
     def _on_token(self) -> None:
-        self._ask(replace(self._request, token=self.token.text(), chosen=None))
+        self._set_request(replace(self._request, token=self.token.text(), chosen=None))
 
     @Slot(int)
     def _look_at(self, token: int) -> None:
         if self._names is not None:
             self.token.setText(f"#{token}")
-            self._ask(replace(self._request, token="", chosen=TokenChoice(token, self._names.label(token))))
+            chosen = TokenChoice(token, self._names.label(token))
+            self._set_request(replace(self._request, token="", chosen=chosen))
 
     @Slot(str)
     def _on_which(self, which: str) -> None:
@@ -154,7 +156,7 @@ class EmbeddingsView(View):
         if self.which.current() == "words" and not words:
             self.words.setFocus()
             return
-        self._ask(replace(self._request, on_map=self.which.current(), words=words))
+        self._set_request(replace(self._request, on_map=self.which.current(), words=words))
 
 
 def _cosine(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Tokens with a figure each, such as a probability, as bars; one of them can be chosen."""
+"""A bar chart of tokens with a value each, such as a probability; a token can be chosen."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ _HEIGHT, _WORD, _FIGURE = 22, 96, 58
 
 
 class GuessBar(QAbstractButton):
-    """One token, a bar as long as its value, and the value in figures."""
+    """A token, its value as a bar, and the value as a number."""
 
     def __init__(self, parent: QWidget, figure: Callable[[float], str], words: int, figures: int) -> None:
         super().__init__(parent)
@@ -26,7 +26,7 @@ class GuessBar(QAbstractButton):
         theme.notifier().changed.connect(self.update)
 
     def show_guess(self, token: int, word: str, value: float, widest: float, marked: bool) -> None:
-        """Show a token; `marked`: it is the one of the text."""
+        """Show a token. `widest`: the value of a bar of full length. `marked`: it is the token in the text."""
         self.token, self._word, self._marked = token, visible(word), marked
         self._value, self._widest = value, widest or 1.0
         said = _("{token}, {share}, the token of the text") if marked else _("{token}, {share}")
@@ -34,11 +34,11 @@ class GuessBar(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """A line high."""
+        """One line high."""
         return QSize(self._word_width + self._figure_width + 30, _HEIGHT)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Word, bar, figure."""
+        """Draw the token, the bar and the number."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self.isEnabled() and (self.hasFocus() or self.underMouse()):
@@ -63,16 +63,16 @@ class GuessBar(QAbstractButton):
 
 
 class GuessList(QWidget):
-    """The most likely tokens, the first one first. `choosable`: a click on one chooses it."""
+    """The most likely tokens, most likely first. `choosable`: a click on a token chooses it."""
 
     chosen = Signal(int)
-    """The id of a token."""
+    """The ID of the token that was clicked."""
 
     def __init__(
         self, parent: QWidget, name: str, count: int, choosable: bool = True, *,
         figure: Callable[[float], str] | None = None, word_width: int = _WORD, figure_width: int = _FIGURE,
     ) -> None:  # fmt: skip
-        """`figure` writes a value; by default they are probabilities, in per cent."""
+        """`count`: the maximum number of tokens. `figure`: formats a value; by default, as a percentage."""
         super().__init__(parent)
         self.setAccessibleName(name)
         inside = QVBoxLayout(self)
@@ -88,7 +88,7 @@ class GuessList(QWidget):
             bar.hide()
 
     def show_guesses(self, guesses: Sequence[tuple[int, str, float]], marked: int = -1) -> None:
-        """Show tokens as (id, label, value), as many as there is room for."""
+        """Show the first `count` of these tokens, given as (ID, label, value). `marked`: the ID of the one to mark."""
         widest = max((value for _token, _word, value in guesses), default=1.0)
         for index, bar in enumerate(self.bars):
             bar.setVisible(index < len(guesses))

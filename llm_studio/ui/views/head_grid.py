@@ -1,4 +1,4 @@
-"""All heads of a model as small heat maps: layers down, heads across."""
+"""All heads of a model as a grid of small heat maps: a row per layer, a column per head."""
 
 import functools
 from typing import TYPE_CHECKING
@@ -22,13 +22,13 @@ KIND_NAMES = {
 }  # fmt: skip
 _GAP, _LEFT, _TOP = 6, 26, 18
 _LOW, _ROOM = 12, 200
-"""Pixels of a row at least, and of all rows together in a low window."""
+"""Minimum height of a row, and the height that all rows must fit into if their minimum allows, in pixels."""
 _BESIDE = 74
-"""Pixels beside a map for what its head does."""
+"""Width of the caption beside a map in pixels."""
 
 
 def image(levels: "Levels") -> QImage:
-    """Levels as an image, from the panel's colour to the accent."""
+    """The levels (T, T) as an image, from the panel's colour (0) to the accent colour (255)."""
     height, width = levels.shape
     made = QImage(levels.tobytes(), width, height, width, QImage.Format.Format_Indexed8).copy()
     made.setColorTable(_table(theme.colors().panel, theme.colors().accent))
@@ -37,17 +37,17 @@ def image(levels: "Levels") -> QImage:
 
 @functools.cache
 def _table(_panel: str, _accent: str) -> list[int]:
-    """The colours of all levels, once for each theme."""
+    """The colour of each level, cached by theme."""
     return [blend("accent", level / 255).rgb() for level in range(256)]
 
 
 def head_name(layer: int, head: int) -> str:
-    """As in L1H2."""
+    """The name of a head, as in L1H2, counted from 1."""
     return f"L{layer + 1}H{head + 1}"
 
 
 def kind_of(kinds: "HeadKinds", layer: int, head: int) -> str:
-    """What a head does, with its score; "" if it is none of the known kinds."""
+    """The kind of a head with its score, in the user's language; "" if it is none of the known kinds."""
     name = kinds.names[layer][head]
     if name is None:
         return ""
@@ -56,27 +56,27 @@ def kind_of(kinds: "HeadKinds", layer: int, head: int) -> str:
 
 
 class HeadGrid(CellGrid):
-    """One head is chosen: rows are layers, columns heads."""
+    """Rows are layers, columns heads; one head is chosen."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Heads of all layers"))
         self._found: AttentionLevels | None = None
         self._kinds: HeadKinds | None = None
-        """What the heads do; None: it isn't known yet."""
+        """The behaviour of the heads; None if it isn't known yet."""
         self._named = False
-        """Whether any of them did something known, when that was known last."""
+        """Whether any head was of a known kind in the last known `HeadKinds`."""
         self._images: list[list[QImage]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme.notifier().changed.connect(self._paint_images)
 
     def show_kinds(self, kinds: "HeadKinds") -> None:
-        """Show what the heads do, once it is known."""
+        """Show the behaviour of the heads as captions."""
         self._kinds = kinds
         self._named = any(kind for layer in kinds.names for kind in layer)
         self.update()
 
     def show_levels(self, found: "AttentionLevels") -> None:
-        """Show the heads of a text."""
+        """Show the attention maps of a text."""
         self._found, self._kinds = found, found.kinds
         if found.kinds is not None:
             self.show_kinds(found.kinds)
@@ -91,18 +91,18 @@ class HeadGrid(CellGrid):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """Enough to see what a head does."""
+        """Large enough for recognizable patterns."""
         return QSize(_LEFT + 90 * len(self._images[0] if self._images else "    "), 190)
 
-    # --- Places -------------------------------------------------------------------------------------------------
+    # --- Geometry -----------------------------------------------------------------------------------------------
 
     def _cell(self) -> tuple[float, float]:
-        """Width and height of the place of a head."""
+        """Width and height of a cell."""
         rows, columns = len(self._images) or 1, len(self._images[0]) if self._images else 1
         return (self.width() - _LEFT) / columns, (self.height() - _TOP) / rows
 
     def place(self, layer: int, head: int) -> QRectF:
-        """Where the map of a head is: up to twice as wide as high, to use the room."""
+        """The rectangle of a head's map, up to twice as wide as high if there is space."""
         wide, high = self._cell()
         beside = _BESIDE if self._has_captions() else 0
         tall = max(4.0, min(wide - _GAP, high - _GAP))
@@ -114,19 +114,19 @@ class HeadGrid(CellGrid):
         return self._named and wide >= _BESIDE + 36 and high >= 30
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
-        """The head at a point."""
+        """Layer and head at a point; None outside the heads."""
         wide, high = self._cell()
         found = int((y - _TOP) // high), int((x - _LEFT) // wide)
         return found if self.has(*found) else None
 
     def has(self, row: int, column: int) -> bool:
-        """Whether there is such a head."""
+        """Whether this head exists."""
         return 0 <= row < len(self._images) and 0 <= column < len(self._images[row])
 
     # --- Drawing ------------------------------------------------------------------------------------------------
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Every head, framed; its kind beside it, where there is room."""
+        """Draw all maps with frames and, if there is space, captions."""
         if self._found is None:
             return
         painter = QPainter(self)
@@ -146,7 +146,7 @@ class HeadGrid(CellGrid):
             self._draw_captions(painter)
 
     def _draw_heads(self, painter: QPainter) -> None:
-        """The maps and their frames."""
+        """Draw the maps and their frames."""
         areas: list[QRectF] = []
         for layer, images in enumerate(self._images):
             for head, drawn in enumerate(images):
@@ -159,7 +159,7 @@ class HeadGrid(CellGrid):
         painter.drawRect(self.place(self.row, self.column).adjusted(-1, -1, 1, 1))
 
     def _draw_captions(self, painter: QPainter) -> None:
-        """What each head does, beside its map."""
+        """Write the kind of each head beside its map."""
         text, muted = QPen(theme.color("text")), QPen(theme.color("muted"))
         for layer, images in enumerate(self._images):
             for head in range(len(images)):
@@ -170,7 +170,7 @@ class HeadGrid(CellGrid):
                 painter.drawText(beside, int(Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap), kind or "–")
 
     def described(self, row: int, column: int) -> str:
-        """All scores of a head."""
+        """The name of a head and its scores for all kinds."""
         kinds = self._kinds
         if kinds is None:
             return head_name(row, column)

@@ -1,4 +1,4 @@
-"""One head, enlarged: how much each token (row) takes from each earlier one (column)."""
+"""The attention map of one head: how much each token (row) attends to each earlier one (column)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from llm_studio.ui.views.levels import Levels
 
 _LABELS = 84
-"""Pixels for the tokens beside the map."""
+"""Width of the token labels beside the map in pixels."""
 _READABLE = 11
-"""Pixels of a row from which on its token is written beside it."""
+"""Minimum row height in pixels at which the tokens are written beside the rows."""
 
 
 class HeatMap(QWidget):
-    """The row of the token that is looked at is framed."""
+    """Shows an attention map with the row of the chosen token framed."""
 
     row_chosen = Signal(int)
 
@@ -42,7 +42,7 @@ class HeatMap(QWidget):
         theme.notifier().changed.connect(self._paint_image)
 
     def show_head(self, levels: "Levels", weights: "NDArray[np.float16]", words: Sequence[str]) -> None:
-        """Show a head: (T, T) of it, and the tokens."""
+        """Show a head: its `levels` and `weights`, both (T, T), and the labels of the T tokens."""
         self._levels, self._weights, self._words = levels, weights, words
         self._row = min(self._row, len(words) - 1)
         self._paint_image()
@@ -53,7 +53,7 @@ class HeatMap(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """Enough for a short text."""
+        """Large enough for a short text."""
         return QSize(360, 190)
 
     @Slot()
@@ -71,7 +71,7 @@ class HeatMap(QWidget):
         return QRectF(left + max(0, (self.width() - left - side) / 2), 1, side, side)
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
-        """Row and column at a point."""
+        """Row and column at a point; None above and below the map. The column may be out of range."""
         area, count = self._square(), len(self._words)
         if not count or not area.top() <= y < area.bottom():
             return None
@@ -79,7 +79,7 @@ class HeatMap(QWidget):
         return row, int((x - area.left()) / area.width() * count)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """The map, the tokens at its left, a frame."""
+        """Draw the map, the tokens at its left and the frames."""
         if self._levels is None:
             return
         painter = QPainter(self)
@@ -101,13 +101,13 @@ class HeatMap(QWidget):
         painter.drawRect(QRectF(area.left(), area.top() + self._row * high, area.width(), max(2.0, high)))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Look at the token of the row."""
+        """Choose the token of the row under the mouse."""
         found = self.at(event.position().x(), event.position().y())
         if found is not None:
             self.row_chosen.emit(found[0])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Look at the token before or after."""
+        """Choose the token before or after."""
         step = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()))
         if step is None:
             super().keyPressEvent(event)
@@ -115,7 +115,7 @@ class HeatMap(QWidget):
             self.row_chosen.emit(self._row + step)
 
     def event(self, event: QEvent) -> bool:
-        """Say what is below the mouse."""
+        """Show the weight under the mouse as a tooltip."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and self._weights is not None:
             found = self.at(event.pos().x(), event.pos().y())
             text = ""

@@ -1,4 +1,4 @@
-"""The view Logit lens: what the model would predict if it had to decide after each of its layers."""
+"""The view Logit lens: the predictions of the model if they were read out after each of its layers."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ _SIDE = 270
 
 
 class LensView(View):
-    """Shows a `LogitLens`; a cell can be chosen."""
+    """Shows a `LogitLens`. The user chooses a cell."""
 
     scope = "window"
 
@@ -30,7 +30,7 @@ class LensView(View):
         )  # fmt: skip
         self._found: LogitLens | None = None
         self._layer: int | None = None
-        """The layer that the user has chosen; None: the last one."""
+        """The layer that the user has chosen; None for the last one."""
         card = Card(self.ground)
         card.content.setContentsMargins(12, 10, 12, 10)
         self.span = label("", card, "caption", wrap=True)
@@ -52,7 +52,7 @@ class LensView(View):
         return side
 
     def show_content(self, content: Content) -> None:
-        """Show a `LogitLens`, with the predictions after the position; without one, after the last token."""
+        """Show a `LogitLens` with the predictions after `position` chosen, by default after the last token."""
         found: LogitLens = content.result
         self._found, self.window_shown = found, found.window
         window, last = found.window, len(found.guesses) - 1
@@ -65,7 +65,7 @@ class LensView(View):
         self._show_chosen()
 
     def shown_position(self) -> int:
-        """The position that is shown."""
+        """The position that is shown, whether the user has chosen it or not."""
         return self._found.window.start + self.pane.grid.column if self._found is not None else self.position
 
     def look_at(self, position: int) -> None:

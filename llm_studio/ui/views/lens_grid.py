@@ -1,4 +1,4 @@
-"""The grid of the logit lens: layers down, tokens across, and in each cell what the model would predict there."""
+"""The grid of the logit lens: a row per layer, a column per token, and in each cell the prediction there."""
 
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 GUESSES = 5
 _WIDE, _LEFT, _TOP = 72, 92, 28
 _LOW, _TALL = 26, 44
-"""Pixels of a row, at least and at most."""
+"""Minimum and maximum height of a row in pixels."""
 _STRONGEST = 0.5
-"""Opacity behind a guess of probability 1."""
+"""Opacity of the background of a guess with probability 1."""
 
 
 def layer_name(layer: int) -> str:
-    """What a row is."""
+    """The name of a row: 0 is the embeddings, `n` the output of layer n."""
     return _("layer\u00a0{n}").format(n=number(layer)) if layer else _("embeddings")
 
 
 class LensGrid(CellGrid):
-    """Rows are layers, 0 the embeddings; columns the tokens of the window. The names of the layers stay at the left
-    when it scrolls.
+    """Rows are layers (0: the embeddings), columns the tokens of the window. The layer names stay visible at the left
+    while the grid scrolls.
     """
 
     def __init__(self, parent: QWidget) -> None:
@@ -38,20 +38,20 @@ class LensGrid(CellGrid):
         self._found: LogitLens | None = None
         self._names: TokenNames | None = None
         self.shift = 0
-        """Pixels that are scrolled away at the left."""
+        """Horizontal scroll offset in pixels."""
         self.wide, self._high = _WIDE, _LOW
-        """Pixels of a column and of a row."""
+        """Width of a column and height of a row in pixels."""
         self._rest = 0
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def show_lens(self, found: "LogitLens", names: TokenNames, layer: int, column: int) -> None:
-        """Show the predictions, with one cell chosen."""
+        """Show the predictions with the cell at `layer` and `column` chosen."""
         self._found, self._names = found, names
         self.row, self.column = layer, column
         self._fit()
 
     def fit(self, width: int, height: int) -> None:
-        """Make the rows as high as this height allows, and whole columns as wide as this width when it scrolls."""
+        """Fit the rows into this height and, if the grid has to scroll, a whole number of columns into this width."""
         rows, length = (len(self._found.guesses), len(self._found.tokens)) if self._found is not None else (1, 0)
         self._high = max(_LOW, min(_TALL, (height - _TOP - 4) // rows))
         room = width - _LEFT - 2
@@ -66,23 +66,23 @@ class LensGrid(CellGrid):
         self.update()
 
     def place(self, layer: int, column: int) -> QRectF:
-        """Where a cell is."""
+        """The rectangle of a cell."""
         return QRectF(_LEFT + column * self.wide, _TOP + layer * self._high, self.wide, self._high)
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
-        """The cell at a point."""
+        """Layer and column at a point; None outside the cells."""
         if self._found is None or x < self.shift + _LEFT:
             return None
         found = int((y - _TOP) // self._high), int((x - _LEFT) // self.wide)
         return found if self.has(*found) else None
 
     def has(self, row: int, column: int) -> bool:
-        """Whether there is such a cell."""
+        """Whether this cell exists."""
         found = self._found
         return found is not None and 0 <= row < len(found.guesses) and 0 <= column < len(found.tokens)
 
     def guesses(self, layer: int, column: int) -> list[tuple[int, str, float]]:
-        """The guesses of a cell: id, label, probability."""
+        """The guesses of a cell as (ID, label, probability), most likely first."""
         if self._found is None or self._names is None:
             return []
         ids = self._found.guesses[layer, column, :GUESSES].tolist()
@@ -92,7 +92,7 @@ class LensGrid(CellGrid):
     # --- Drawing ------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """The cells that are seen, then the names of the layers over them."""
+        """Draw the visible cells, then the layer names on top."""
         if self._found is None:
             return
         painter = QPainter(self)
@@ -143,7 +143,7 @@ class LensGrid(CellGrid):
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, layer_name(layer))
 
     def described(self, row: int, column: int) -> str:
-        """The guesses of a cell."""
+        """The guesses of a cell and their probabilities."""
         if self._found is None:
             return ""
         head = _("{layer}, after “{token}”:").format(
@@ -153,7 +153,7 @@ class LensGrid(CellGrid):
 
 
 class LensPane(QScrollArea):
-    """A LensGrid that scrolls where it is larger than its place."""
+    """A scroll area with a LensGrid."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -166,12 +166,12 @@ class LensPane(QScrollArea):
         self.horizontalScrollBar().rangeChanged.connect(self.show_chosen)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Use the room."""
+        """Adapt the grid to the new size."""
         super().resizeEvent(event)
         self.fit()
 
     def fit(self) -> None:
-        """Make the rows as high as there is room for, with a bar to scroll by below."""
+        """Fit the grid into this widget, leaving space for a horizontal scroll bar."""
         bar = self.horizontalScrollBar()
         self.grid.fit(self.viewport().width(), self.height() - bar.sizeHint().height() - 2)
         bar.setSingleStep(self.grid.wide)
@@ -182,7 +182,7 @@ class LensPane(QScrollArea):
         area = self.grid.place(self.grid.row, self.grid.column)
         self.ensureVisible(round(area.center().x()), round(area.center().y()), _LEFT + self.grid.wide, 20)
         bar = self.horizontalScrollBar()
-        bar.setValue(round(bar.value() / self.grid.wide) * self.grid.wide)  # no column is cut at the left
+        bar.setValue(round(bar.value() / self.grid.wide) * self.grid.wide)  # so that no column is cut at the left
 
     @Slot(int)
     def _on_scrolled(self, value: int) -> None:

@@ -1,6 +1,6 @@
-"""Attention weights as levels of brightness: plain arrays, so that a worker can make them.
+"""Attention weights as levels of brightness. The results are plain arrays, so that a worker thread can compute them.
 
-Axes: L layers, H heads, T tokens, S squares of a thumbnail.
+Axes: L layers, H heads, T tokens, S pixels of a thumbnail.
 """
 
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     Levels = NDArray[np.uint8]
 
 THUMBNAIL = 64
-"""Squares of a thumbnail, at most."""
+"""Maximum width and height of a thumbnail in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class AttentionLevels:
-    """Attention maps with their levels, 0 to 255, and what the heads measurably do; None: that isn't known yet."""
+    """Attention maps, the measured behaviour of the heads (None if it isn't known yet), and the maps as levels."""
 
     maps: "AttentionMaps"
     kinds: "HeadKinds | None"
     levels: "Levels"
-    """(L, H, T, T): the square root of each weight, since most of them are small."""
+    """(L, H, T, T), from 0 to 255: 255 times the square root of each weight, which makes small weights visible."""
     thumbnails: "Levels"
-    """(L, H, S, S): the largest level of each block of tokens."""
+    """(L, H, S, S): the maximum level of each block of tokens."""
 
 
 def attention_levels(maps: "AttentionMaps", kinds: "HeadKinds | None" = None) -> AttentionLevels:
-    """Compute the levels."""
+    """Compute the levels of attention maps."""
     import numpy as np
 
     levels = np.empty(maps.weights.shape, dtype=np.uint8)
-    for layer, weights in enumerate(maps.weights):  # one at a time: float32 takes four times as much memory
+    for layer, weights in enumerate(maps.weights):  # layer by layer: float32 takes four times the memory of the levels
         levels[layer] = np.sqrt(weights.astype(np.float32)) * 255
     return AttentionLevels(maps, kinds, levels, _blocks(levels))
 

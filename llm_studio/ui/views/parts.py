@@ -1,4 +1,4 @@
-"""The view Switch parts off: what is lost without some heads, attentions or feed-forward networks."""
+"""The view Switch parts off: the effect of ablating heads, attention layers or feed-forward networks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import AblationEffect, PartImportance
 
 _LEAST = 300
-"""Pixels of width for the parts; more of them scroll."""
+"""Minimum width in pixels of the grid of parts; a wider grid scrolls."""
 
 
 class PartsView(View):
-    """Shows an `AblationEffect`; parts can be switched off and on again."""
+    """Shows an `AblationEffect`. The user switches parts off and on."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Switch parts off"), _(
@@ -29,9 +29,9 @@ class PartsView(View):
             "and what it writes after your text without them."))  # fmt: skip
         self._off: frozenset[ModelPart] = frozenset()
         self._measuring = False
-        """What each part is worth was requested, and isn't known yet."""
+        """Whether the importance of each part was requested and isn't known yet."""
         self._measured = ""
-        """The model whose parts were measured."""
+        """Name of the model whose parts were measured; "" for none."""
         parts = Card(self.ground, _("Parts of the model"))
         self.grid = PartsGrid(parts)
         self.all_on = button(_("Switch all on"), parts, self._switch_all_on, "small")
@@ -84,11 +84,11 @@ class PartsView(View):
         return tuple(sorted(self._off))
 
     def further(self) -> str:
-        """What each part is worth, if that was requested."""
+        """The query "worth" for the importance of each part, if it was requested."""
         return "worth" if self._measuring else ""
 
     def show_content(self, content: Content) -> None:
-        """Show an `AblationEffect`: what is lost, and what is written."""
+        """Show an `AblationEffect`: the losses and the continuations with and without the parts."""
         found: AblationEffect = content.result
         if content.facts.name != self._measured:
             self._forget_worth()
@@ -106,7 +106,7 @@ class PartsView(View):
         self._area.setMaximumHeight(self.grid.height() + self._area.horizontalScrollBar().sizeHint().height())
 
     def show_further(self, content: Content) -> None:
-        """Show what each part is worth, a list of `PartImportance`."""
+        """Show the importance of each part, a list of `PartImportance`."""
         found: Sequence[PartImportance] = content.result
         self._measuring, self._measured = False, content.facts.name
         self._show_model(content)
@@ -114,25 +114,25 @@ class PartsView(View):
         self.worth.setText(_("On each part: the bits per byte that are lost when it alone is off."))
 
     def follow(self, other: "PartsView") -> None:
-        """Switch the same parts off, and measure them too."""
+        """Switch the same parts off, and request their importance if `other` does."""
         self._measuring = other._measuring
         self._off = other._off
         self._show_off()
 
     def give_up(self) -> None:
-        """No answer will come."""
+        """Stop waiting: there will be no answer."""
         super().give_up()
         self._measuring = False
 
     def forget(self) -> None:
-        """Another project: every part is on."""
+        """Switch every part on: another project has been opened."""
         super().forget()
         self._off, self._measuring = frozenset(), False
         self._forget_worth()
         self._show_off()
 
     def _forget_worth(self) -> None:
-        """Another model: what was measured belongs to the one before."""
+        """Remove the measurements: they are of another model."""
         self._measured = ""
         self.grid.show_worth({})
         self.worth.setText("")

@@ -1,4 +1,4 @@
-"""The parts of a model as switches: layers down; heads, attention and feed-forward network across."""
+"""The parts of a model as a grid of switches: a row per layer, with its heads, attention and feed-forward network."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _STRONGEST = 0.5
 
 
 def part_name(part: ModelPart) -> str:
-    """A part, in the user's language."""
+    """The name of a part in the user's language."""
     if part.kind == "head":
         return f"L{part.layer + 1}H{part.head + 1}"
     if part.kind == "attention":
@@ -30,10 +30,10 @@ def part_name(part: ModelPart) -> str:
 
 
 class PartsGrid(CellGrid):
-    """A click or Space switches a part off and on again; arrow keys go from one to the next."""
+    """A click, Space or Return toggles a part; arrow keys move between parts."""
 
     toggled = Signal(object)
-    """A ModelPart."""
+    """The user wants to switch this `ModelPart` off or on."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Parts of the model"))
@@ -56,18 +56,18 @@ class PartsGrid(CellGrid):
         self.update()
 
     def show_off(self, off: frozenset[ModelPart]) -> None:
-        """Show which parts are switched off."""
+        """Show these parts as switched off."""
         self._off = off
-        self._speak()
+        self._describe()
         self.update()
 
     def show_worth(self, worth: Mapping[str, float]) -> None:
-        """Tint the parts by what is lost without them, by name, in bits per byte."""
+        """Tint the parts by their importance. `worth`: by part name, the loss without the part, in bits per byte."""
         self._worth = worth
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """All parts."""
+        """Large enough for all parts."""
         return QSize(max(200, self.minimumWidth()), max(80, self.minimumHeight()))
 
     def _lefts(self) -> list[float]:
@@ -76,27 +76,27 @@ class PartsGrid(CellGrid):
         return [*(_LEFT + n * _WIDE for n in range(heads)), after + 8, after + 8 + _LONG]
 
     def place(self, row: int, column: int) -> QRectF:
-        """Where a part is."""
+        """The rectangle of a part."""
         wide = _WIDE if column < len(self._rows[row]) - 2 else _LONG
         return QRectF(self._lefts()[column], _TOP + row * _HIGH, wide - _GAP, _HIGH - _GAP)
 
     def has(self, row: int, column: int) -> bool:
-        """Whether there is such a part."""
+        """Whether this cell exists."""
         return 0 <= row < len(self._rows) and 0 <= column < len(self._rows[row])
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
-        """The part at a point."""
+        """Row and column at a point; None outside the parts."""
         cells = ((row, column) for row, parts in enumerate(self._rows) for column in range(len(parts)))
         return next((cell for cell in cells if self.place(*cell).contains(x, y)), None)
 
     def is_off(self, part: ModelPart) -> bool:
-        """Whether a part adds nothing: it is switched off, or its head belongs to an attention that is."""
+        """Whether a part is off: it is switched off itself, or it is a head of an attention that is."""
         return part in self._off or (part.kind == "head" and ModelPart(part.layer, "attention") in self._off)
 
     # --- Drawing ------------------------------------------------------------------------------------------------
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Each part with its name; those that are off are struck through."""
+        """Draw the parts: with a cross if off, otherwise with their importance, or a check mark if it isn't known."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(theme.font(12))
@@ -137,19 +137,19 @@ class PartsGrid(CellGrid):
     # --- Switching ----------------------------------------------------------------------------------------------
 
     def choose(self, row: int, column: int) -> None:
-        """Go to a part, if there is such a one."""
+        """Move to a part if it exists."""
         super().choose(row, column)
-        self._speak()
+        self._describe()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Switch the part below the mouse."""
+        """Toggle the part under the mouse."""
         found = self.at(event.position().x(), event.position().y())
         if found is not None:
             self.choose(*found)
             self._toggle()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Go to another part, or switch this one."""
+        """Toggle the current part, or move to another one."""
         if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._toggle()
         else:
@@ -160,11 +160,12 @@ class PartsGrid(CellGrid):
             self.toggled.emit(self._rows[self.row][self.column])
 
     def described(self, row: int, column: int) -> str:
-        """A part and its state."""
+        """The name of a part and whether it is on."""
         part = self._rows[row][column]
         state = _("switched off") if self.is_off(part) else _("switched on")
         return _("{name}: {value}").format(name=part_name(part), value=state)
 
-    def _speak(self) -> None:
+    def _describe(self) -> None:
+        """Announce the current part to screen readers."""
         if self.has(self.row, self.column):
             self.setAccessibleDescription(self.described(self.row, self.column))

@@ -1,4 +1,4 @@
-"""Saves what a widget shows as a picture: a PNG in double resolution, or an SVG, which stays sharp at any size."""
+"""Saves a widget as an image: a PNG at twice its size in pixels, or an SVG, which is sharp at any size."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _SCALE = 2
 
 
 def save(widget: QWidget, path: Path) -> None:
-    """Write the picture to `path`, whose suffix says the kind: whole, or not at all. Raises OSError."""
+    """Write the image to `path` atomically, as an SVG if its suffix is .svg, otherwise as a PNG. Raises OSError."""
     content = svg(widget) if path.suffix.lower() == ".svg" else png(widget)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -24,7 +24,7 @@ def save(widget: QWidget, path: Path) -> None:
 
 
 def png(widget: QWidget) -> bytes:
-    """The bytes of a PNG."""
+    """The widget as a PNG file."""
     image = QImage(widget.size() * _SCALE, QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(_SCALE)
     _draw(widget, QPainter(image))
@@ -35,7 +35,7 @@ def png(widget: QWidget) -> bytes:
 
 
 def svg(widget: QWidget) -> bytes:
-    """The bytes of an SVG."""
+    """The widget as an SVG file."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     generator = QSvgGenerator()
@@ -44,7 +44,7 @@ def svg(widget: QWidget) -> bytes:
     generator.setViewBox(QRect(QPoint(0, 0), widget.size()))
     generator.setTitle(widget.accessibleName())
     _draw(widget, QPainter(generator))
-    del generator  # it writes to the buffer until it is gone
+    del generator  # its destructor writes the rest to the buffer
     return bytes(buffer.data().data())
 
 

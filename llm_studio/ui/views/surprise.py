@@ -1,4 +1,4 @@
-"""The view Surprise: a text tinted by how surprised the model is, and what it expected in the place of each token."""
+"""The view Surprise: a text with each token tinted by the model's surprise, and the predictions for a chosen token."""
 
 from typing import TYPE_CHECKING
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import Surprise
 
 BOUNDS = (1.0, 3.0, 6.0, 10.0)
-"""Bits from which on a token has the next tint."""
+"""Surprise in bits at which each further tint begins."""
 _GUESSES = 10
 _SIDE = 290
 
 
 def tint_of(bits: float) -> int:
-    """The place in `TINTS` of a token of so many bits."""
+    """The index in `TINTS` for a token with this surprise."""
     return sum(bits >= bound for bound in BOUNDS)
 
 
 class BitsLegend(QWidget):
-    """What the tints mean."""
+    """The legend of the tints."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -39,11 +39,11 @@ class BitsLegend(QWidget):
         theme.notifier().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """Five squares and their bounds."""
+        """Large enough for five squares and their bounds."""
         return QSize(180, 30)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Squares side by side, the bounds between them below."""
+        """Draw the squares in a row, and below them the bounds that separate them."""
         painter = QPainter(self)
         painter.setFont(theme.font(11))
         wide = self.width() / len(TINTS)
@@ -58,10 +58,10 @@ class BitsLegend(QWidget):
 
 
 class SurpriseView(View):
-    """Shows a `Surprise`; a token can be looked at and replaced."""
+    """Shows a `Surprise`. The user chooses a token and can replace it."""
 
     text_changed = Signal(str)
-    """The user has replaced a token: the whole text now."""
+    """The whole text after the user has replaced a token."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Surprise"), _(
@@ -107,7 +107,7 @@ class SurpriseView(View):
         return side
 
     def show_content(self, content: Content) -> None:
-        """Show a `Surprise`, with the token at the position looked at; without one, the most surprising one."""
+        """Show a `Surprise` with the token at `position` chosen, by default the most surprising one."""
         found: Surprise = content.result
         changed = self._found is not None and [t.id for t in self._found.tokens] != [t.id for t in found.tokens]
         self._before = self._total if changed else self._before
@@ -127,11 +127,11 @@ class SurpriseView(View):
         self.look_at(self.position)
 
     def shown_position(self) -> int:
-        """The position that is shown."""
+        """The position that is shown, whether the user has chosen it or not."""
         return self.tokens.marked() + 1
 
     def look_at(self, position: int) -> None:
-        """Mark a token; the most surprising one where none was chosen."""
+        """Mark the token at a position; if it is negative, the most surprising one."""
         super().look_at(position)
         if self._found is None:
             return
@@ -143,7 +143,7 @@ class SurpriseView(View):
 
     @Slot(int)
     def _show_token(self, index: int) -> None:
-        """Show what was expected in the place of a token, by its place in the text."""
+        """Show what the model predicted in place of a token. `index`: without the start-of-document token."""
         found, names = self._found, self._names
         if found is None or names is None or not 0 <= index < len(found.tokens) - 1:
             self.token.setText(_("No token is chosen."))
@@ -166,7 +166,7 @@ class SurpriseView(View):
         self.other.setEnabled(True)
 
     def _tip(self, index: int) -> str:
-        """What is said of a token when the pointer rests on it."""
+        """The tooltip of a token."""
         if self._found is None:
             return ""
         return _("{bits} bits").format(bits=number(float(self._found.bits[index + 1]), 1))
@@ -193,7 +193,7 @@ class SurpriseView(View):
 
     @Slot()
     def _on_other(self) -> None:
-        """A word takes the space before it from the token that it replaces."""
+        """Replace the token by the entered text, with a space before it if the token begins with one."""
         text, index = self.other.text(), self.tokens.current()
         if text and self._found is not None and index >= 0:
             spaced = self._found.tokens[index + 1].label.startswith(" ") and not text.startswith(" ")

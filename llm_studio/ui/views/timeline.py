@@ -1,4 +1,4 @@
-"""The moments of a run on a slider, and what the model wrote at each of them."""
+"""The moments of a run on a slider, with the sample texts of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.moments import RunMoment, RunMoments
 
 _PLAY = 250
-"""Milliseconds of a moment while they are played."""
+"""Duration of a moment during playback in milliseconds."""
 
 
 class MomentSlider(QSlider):
-    """A slider with a tick for each moment, longer where the model itself can be opened."""
+    """A slider with a tick for each moment: a longer one if weights were saved then."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -32,13 +32,13 @@ class MomentSlider(QSlider):
         theme.notifier().changed.connect(self.update)
 
     def show_ticks(self, long: list[bool]) -> None:
-        """As many moments as there are entries."""
+        """Show a tick for each entry, long if it is True."""
         self._long = long
         self.setRange(0, max(0, len(long) - 1))
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Ticks below the slider."""
+        """Draw the ticks below the slider."""
         super().paintEvent(event)
         if len(self._long) < 2:
             return
@@ -55,24 +55,24 @@ class MomentSlider(QSlider):
 
 @dataclass(frozen=True, eq=False)
 class PinnedMoment:
-    """A moment of a run that stays beside the one that is chosen."""
+    """A moment of a run that is pinned for comparison with the chosen one."""
 
     run: str
     moment: "RunMoment"
 
 
 class Timeline(Card):
-    """Chooses a moment, and one to compare it with.
+    """Selects a moment, and another one to compare it with.
 
-    Its texts are there at once; the model of the nearest weights takes a moment.
+    The texts of a moment are shown immediately; its model, that of the nearest saved weights, has to be loaded.
     """
 
     step_chosen = Signal(int)
-    """The step of a moment, by the user's hand or while it plays."""
+    """The step of the moment that is now selected, by the user or during playback."""
     talk_requested = Signal()
-    """The user wants to write with the model of this moment."""
+    """The user wants to generate text with the model of this moment."""
     pin_requested = Signal(str, int)
-    """A run and a step of it that are to stay beside the chosen moment; "" for none."""
+    """The run and the step of the moment to pin; "" and 0 to unpin."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -99,7 +99,7 @@ class Timeline(Card):
         self.content.addLayout(line)
         self.content.addWidget(self._pinned_line())
         self._timer = QTimer(self, interval=_PLAY)
-        self._timer.timeout.connect(self._go_on)
+        self._timer.timeout.connect(self._play_next)
         self.slider.valueChanged.connect(self._on_moved)
         self.prompts.currentIndexChanged.connect(self._show_text)
 
@@ -118,7 +118,7 @@ class Timeline(Card):
         return self.compare
 
     def _pinned_line(self) -> QWidget:
-        """What is pinned, what it wrote, and a button to end it."""
+        """The name, text and loss of the pinned moment, and a button to unpin it."""
         self.pinned_line = QWidget(self)
         self.pinned_name = label("", self.pinned_line, "value")
         self.pinned_text = label("", self.pinned_line, "muted")
@@ -131,10 +131,10 @@ class Timeline(Card):
         self.pinned_line.hide()
         return self.pinned_line
 
-    # --- What is shown ------------------------------------------------------------------------------------------
+    # --- Content ------------------------------------------------------------------------------------------------
 
     def show_moments(self, found: "RunMoments", step: int) -> None:
-        """Show the moments of a run, at a step or the one nearest to it, silently."""
+        """Show the moments of a run and select the one nearest to `step`, without emitting `step_chosen`."""
         self._run, self._moments = found.run, found.moments
         self.slider.blockSignals(True)
         self.slider.show_ticks([moment.has_weights for moment in found.moments])
@@ -156,11 +156,11 @@ class Timeline(Card):
         self._show()
 
     def show_bests(self, bests: Sequence[tuple[str, int]]) -> None:
-        """The runs whose best moments can be compared with, each with its step."""
+        """Offer the best moments of runs, given as (run, step), for comparison."""
         self._bests = tuple(bests)
 
     def show_pinned(self, pinned: PinnedMoment | None) -> None:
-        """Show what stays beside the chosen moment."""
+        """Show the pinned moment; None for none."""
         self._pinned = pinned
         self.pinned_line.setVisible(pinned is not None)
         if pinned is not None:
@@ -169,12 +169,12 @@ class Timeline(Card):
         self._show_text()
 
     def moment(self) -> "RunMoment | None":
-        """The moment that is chosen."""
+        """The selected moment; None if there are no moments."""
         place = self.slider.value()
         return self._moments[place] if place < len(self._moments) else None
 
     def text(self) -> str:
-        """What the model wrote at this moment after the chosen beginning; if nothing was, at the nearest moment."""
+        """The sample text of this moment for the selected prompt; without one, that of the nearest moment."""
         return self._text_of(self.moment())
 
     def _text_of(self, moment: "RunMoment | None") -> str:
@@ -190,7 +190,7 @@ class Timeline(Card):
 
     @property
     def is_playing(self) -> bool:
-        """Whether the moments follow each other by themselves."""
+        """Whether the moments are being played."""
         return self._timer.isActive()
 
     def _show(self) -> None:
@@ -213,7 +213,7 @@ class Timeline(Card):
             shown.setToolTip(as_plain_text(text))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Another width shows more or less of the text."""
+        """Elide the texts to the new width."""
         super().resizeEvent(event)
         QTimer.singleShot(0, self, self._show_text)
 
@@ -221,7 +221,7 @@ class Timeline(Card):
 
     @Slot()
     def _fill_menu(self) -> None:
-        """The moments that can be pinned, each once: this one, the first one, the best ones."""
+        """List the moments that can be pinned, without duplicates: this one, the first one, the best of each run."""
         self._menu.clear()
         offers: dict[tuple[str, int], str] = {}
         moment = self.moment()
@@ -250,7 +250,7 @@ class Timeline(Card):
     def _on_unpin(self) -> None:
         self.pin_requested.emit("", 0)
 
-    # --- Moving -------------------------------------------------------------------------------------------------
+    # --- Selection and playback ---------------------------------------------------------------------------------
 
     @Slot(int)
     def _on_moved(self, _place: int) -> None:
@@ -261,7 +261,7 @@ class Timeline(Card):
 
     @Slot()
     def toggle(self) -> None:
-        """Play the moments from here, from the first one if this is the last; or stop."""
+        """Stop playing, or play from this moment, from the first one if this is the last."""
         if self.is_playing:
             self.stop()
             return
@@ -271,7 +271,7 @@ class Timeline(Card):
         self._show_play(_("Stop playing"), "pause")
 
     def stop(self) -> None:
-        """Stay at this moment."""
+        """Stop playing at this moment."""
         self._timer.stop()
         self._show_play(_("Play the moments"), "play")
 
@@ -281,7 +281,7 @@ class Timeline(Card):
         self.play.setAccessibleName(name)
 
     @Slot()
-    def _go_on(self) -> None:
+    def _play_next(self) -> None:
         if self.slider.value() >= self.slider.maximum():
             self.stop()
         else:
@@ -289,7 +289,7 @@ class Timeline(Card):
 
 
 def moment_name(run: str, step: int) -> str:
-    """As in run-1 · step 500."""
+    """The name of a moment, as in run-1 · step 500."""
     return f"{run} · {_step(step)}"
 
 
@@ -298,7 +298,7 @@ def _step(step: int) -> str:
 
 
 def _facts(moment: "RunMoment") -> str:
-    """How much was read until then, and the loss."""
+    """The number of tokens trained on so far, and the validation loss, or the training loss if there is none."""
     loss = moment.validation_loss if moment.validation_loss is not None else moment.loss
     words = [_("{n} tokens read").format(n=number(moment.tokens))] if moment.tokens is not None else []
     words += [_("loss {loss}").format(loss=number(loss, 2))] if loss is not None else []

@@ -1,4 +1,4 @@
-"""Tokens on a plane, which can be moved and enlarged."""
+"""A scatter plot of tokens that can be panned and zoomed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 _EDGE, _STEP, _ZOOM, _MOST_ZOOM = 26, 40, 1.25, 200.0
 _NEAR = 12
-"""Pixels around a point in which a click chooses it."""
+"""Maximum distance in pixels between a click and the point that it chooses."""
 
 
 class TokenMap(QWidget):
-    """Shows an `EmbeddingMap`. Drag or arrow keys move it, the wheel or + and - enlarge it, 0 shows all of it."""
+    """Shows an `EmbeddingMap`. Dragging and arrow keys pan, the wheel, + and - zoom, 0 resets the view."""
 
     chosen = Signal(int)
-    """The id of a token."""
+    """The ID of the token that the user has clicked."""
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
         self._ids: Sequence[int] = ()
         self._points: list[tuple[float, float]] = []
-        """Between 0 and 1 on the longer axis."""
+        """x and y of each token, y downwards, scaled so that they span 0 to 1 on the axis with the larger range."""
         self._labels: list[str] = []
         self._axes = ""
         self._token = -1
@@ -45,7 +45,7 @@ class TokenMap(QWidget):
         theme.notifier().changed.connect(self.update)
 
     def show_map(self, found: "EmbeddingMap", names: TokenNames, token: int) -> None:
-        """Show where these tokens are; `token` is marked."""
+        """Show a map with `token` highlighted."""
         low, high = found.points.min(axis=0), found.points.max(axis=0)
         size = max(float((high - low).max()), 1e-9)
         middle = (low + high) / 2
@@ -61,24 +61,24 @@ class TokenMap(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """Enough to read some words."""
+        """Large enough for some readable labels."""
         return QSize(340, 240)
 
-    # --- Places -------------------------------------------------------------------------------------------------
+    # --- Geometry -----------------------------------------------------------------------------------------------
 
     def _scale(self) -> float:
         return max(1.0, min(self.width(), self.height()) - 2 * _EDGE) * self._zoom
 
     def place(self, index: int) -> QPointF:
-        """Where a token is."""
+        """The position of a token, by its index in the map, in pixels."""
         x, y = self._points[index]
         scale = self._scale()
-        wide = min(2.0, max(1.0, self.width() / max(1, self.height())))  # uses the width: there is no unit on the axes
+        wide = min(2.0, max(1.0, self.width() / max(1, self.height())))  # stretched: the axes have no common unit
         return QPointF(self.width() / 2 + (x - self._centre.x()) * scale * wide,
                        self.height() / 2 + (y - self._centre.y()) * scale)  # fmt: skip
 
     def nearest(self, point: QPointF) -> int:
-        """The token at a point: its place in the map, -1 for none."""
+        """The index in the map of the token at a point; -1 for none."""
         distances = [(self.place(n) - point).manhattanLength() for n in range(len(self._points))]
         best = min(range(len(distances)), key=distances.__getitem__, default=-1)
         return best if best >= 0 and distances[best] <= _NEAR else -1
@@ -86,7 +86,7 @@ class TokenMap(QWidget):
     # --- Drawing ------------------------------------------------------------------------------------------------
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Points, and as many of their names as don't cover each other."""
+        """Draw the points, and the labels that don't overlap."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(self.rect())
@@ -125,7 +125,7 @@ class TokenMap(QWidget):
                 painter.setBrush(theme.color("accent"))
                 painter.drawEllipse(place, 3.5, 3.5)
 
-    # --- Moving -------------------------------------------------------------------------------------------------
+    # --- Panning and zooming ------------------------------------------------------------------------------------
 
     def _zoom_by(self, factor: float) -> None:
         self._zoom = max(0.5, min(_MOST_ZOOM, self._zoom * factor))
@@ -137,16 +137,16 @@ class TokenMap(QWidget):
         self.update()
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's
-        """Enlarge or shrink."""
+        """Zoom in or out."""
         self._zoom_by(_ZOOM ** (event.angleDelta().y() / 120))
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Take hold."""
+        """Start to drag, or to click."""
         self._grabbed, self._dragged = event.position(), False
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Move with the mouse."""
+        """Pan with the mouse."""
         if self._grabbed is not None:
             by = event.position() - self._grabbed
             if self._dragged or by.manhattanLength() > 4:
@@ -155,14 +155,14 @@ class TokenMap(QWidget):
                 self._move_by(by.x(), by.y())
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Choose the token below the mouse, unless it was dragged."""
+        """Choose the token under the mouse, unless the map was dragged."""
         self._grabbed = None
         index = -1 if self._dragged else self.nearest(event.position())
         if index >= 0:
             self.chosen.emit(self._ids[index])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Move or enlarge."""
+        """Pan or zoom."""
         moves = {Qt.Key.Key_Left: (_STEP, 0), Qt.Key.Key_Right: (-_STEP, 0), Qt.Key.Key_Up: (0, _STEP),
                  Qt.Key.Key_Down: (0, -_STEP)}  # fmt: skip
         zooms = {Qt.Key.Key_Plus: _ZOOM, Qt.Key.Key_Equal: _ZOOM, Qt.Key.Key_Minus: 1 / _ZOOM}

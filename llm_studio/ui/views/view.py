@@ -1,4 +1,4 @@
-"""The base of the live views: a sentence that says what one sees, and what is seen, dimmed while it is out of date."""
+"""The base class of the live views: an explanatory sentence above the content, which is dimmed while out of date."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 _UNLIMITED = 16_777_215
 """Qt's QWIDGETSIZE_MAX."""
 _DIMMED = 0.45
-_PATIENCE = 200
-"""Milliseconds that a new result may take before the old one is dimmed."""
+_DIM_DELAY = 200
+"""Milliseconds to wait for a new result before the old one is dimmed."""
 
 
 class TokenNames(Protocol):
-    """Names the tokens of a model."""
+    """Converts the token IDs of a model to text."""
 
     def label(self, token: int) -> str:
-        """A token for display."""
+        """The token's text for display."""
         ...
 
     def text(self, token: int) -> str | None:
-        """A token as a piece of text; None for a marker, or if its bytes are no whole characters."""
+        """The token's text as input; None for a special token, or if its bytes aren't valid UTF-8 by themselves."""
         ...
 
 
 @dataclass(frozen=True)
 class TokenChoice:
-    """A token that the user has chosen: its number, and its label for a model of another tokenizer."""
+    """A token that the user has chosen: its ID, and its label to find it again in a model with another tokenizer."""
 
     id: int
     label: str
@@ -44,34 +44,35 @@ class TokenChoice:
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What a view shows: a result of `workflows/inside`, with what is needed to write it."""
+    """The content of a view: a result of `workflows/inside`, with the data needed to display it."""
 
     result: Any
     names: TokenNames
     facts: "ModelFacts"
     starts: tuple[int, ...]
-    """Of each token of the text, the one that begins it included: its first character."""
+    """Index of the first character of each token of the text, the start-of-document token included."""
 
 
 class View(QWidget):
-    """A view with its sentence above. Subclasses put what they show into `content`, a layout of `ground`.
+    """A view with an explanatory sentence at the top. Subclasses add their widgets to `content`, a layout of `ground`.
 
-    Two views of one kind can be side by side: what the user chooses in one (`chosen`) the other one follows.
+    When two views of the same class are side by side, each one follows what the user chooses in the other: see
+    `chosen` and `follow`.
     """
 
     chosen = Signal()
-    """The user has chosen something: a position, a part of what is shown, or something else to be shown."""
+    """The user has chosen a position, an element of the view, or other content."""
     scope: Literal["text", "window", "position", "model"] = "text"
-    """What is shown is that of a whole text, of a window of it, of one position, or of the model alone."""
+    """What the content depends on: the whole text, a window of it, a single position, or only the model."""
 
     def __init__(self, parent: QWidget, name: str, sentence: str) -> None:
         super().__init__(parent)
         self.setAccessibleName(name)
         set_role(self, "plain")
         self.position = -1
-        """The position in the text that the user has chosen; -1: none."""
+        """The token position that the user has chosen; -1 for none."""
         self.window_shown: TextWindow | None = None
-        """Of the text, where only a window of it is shown."""
+        """The window of the text that is shown; None if there is no content yet or it isn't limited to a window."""
         self.sentence = label(sentence, self, "muted", wrap=True)
         self.ground = QWidget(self)
         self.content = QVBoxLayout(self.ground)
@@ -87,57 +88,57 @@ class View(QWidget):
         self._dimmed.setOpacity(_DIMMED)
         self._dimmed.setEnabled(False)
         self.ground.setGraphicsEffect(self._dimmed)
-        self._patience = QTimer(self, interval=_PATIENCE, singleShot=True)
-        self._patience.timeout.connect(self._dim)
+        self._dim_timer = QTimer(self, interval=_DIM_DELAY, singleShot=True)
+        self._dim_timer.timeout.connect(self._dim)
 
-    # --- What is shown ------------------------------------------------------------------------------------------
+    # --- Content ------------------------------------------------------------------------------------------------
 
     def request(self) -> Any:
-        """What is asked of the model besides the text: something that can be compared."""
+        """The options of this view's query, besides text and position. Compared with `==` to detect changes."""
         return None
 
     def further(self) -> str:
-        """What is asked besides, once `request` has its answer; "" for nothing."""
+        """The name of a second query, to be made after `request` is answered; "" for none."""
         return ""
 
     def show_content(self, content: Content) -> None:
-        """Show the answer to `request`, at `position`."""
+        """Show the answer to `request` at `position`."""
         raise NotImplementedError
 
     def show_further(self, content: Content) -> None:
         """Show the answer to `further`."""
 
     def shown_position(self) -> int:
-        """The position that is shown, be it chosen or not."""
+        """The position that is shown, whether the user has chosen it or not."""
         return self.position
 
     def look_at(self, position: int) -> None:
-        """Show this position, as far as it belongs to what is shown."""
+        """Show this position if it is part of the content."""
         self.position = position
 
     def follow(self, other: Any) -> None:
-        """Show what was chosen in another view of this kind, but for its position."""
+        """Adopt what was chosen in `other`, a view of the same class, except for its position."""
 
     def limits(self) -> tuple[float, float] | None:
-        """The least and the largest value that are drawn; None where there is no such scale."""
+        """The smallest and the largest value of the view's scale; None if it has no scale."""
         return None
 
     def show_limits(self, low: float, high: float) -> None:
-        """Draw on this scale: that of two views together, so that they can be compared."""
+        """Use this scale, which two views share so that they can be compared."""
 
     def forget(self) -> None:
-        """Another project: nothing is chosen."""
+        """Reset what was chosen: another project has been opened."""
         self.position, self.window_shown = -1, None
 
     def give_up(self) -> None:
-        """No answer will come."""
+        """Stop waiting: there will be no answer."""
         self.set_waiting(False)
 
     # --- Two parts ----------------------------------------------------------------------------------------------
 
     def place_beside(self, first: QWidget, second: QWidget, width: int) -> None:
-        """Put the two parts of the view side by side, the second so wide, 0: half of the width. `set_narrow` puts it
-        below the first.
+        """Put the two parts of the view side by side. `width`: of the second one in pixels; 0 for half of the view.
+        `set_narrow` can move it below the first one.
         """
         both = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         both.setSpacing(GAP)
@@ -148,7 +149,7 @@ class View(QWidget):
         self.set_narrow(False)
 
     def set_narrow(self, narrow: bool) -> None:
-        """Put the two parts of the view one below the other, or side by side."""
+        """Stack the two parts of the view vertically if `narrow`, otherwise put them side by side."""
         if self._beside is not None:
             both, second, width = self._beside
             both.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
@@ -157,7 +158,7 @@ class View(QWidget):
             self.forget_sizes()
 
     def forget_sizes(self) -> None:
-        """Parts have moved: Qt measures the view again only where it is visible."""
+        """Invalidate the cached size hints after parts have moved: Qt does so only for visible widgets."""
         self.content.invalidate()
         self.ground.updateGeometry()
 
@@ -165,16 +166,16 @@ class View(QWidget):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether what is shown is out of date."""
-        return self._patience.isActive() or self._dimmed.isEnabled()
+        """Whether the content is out of date."""
+        return self._dim_timer.isActive() or self._dimmed.isEnabled()
 
     def set_waiting(self, waiting: bool) -> None:
-        """What is shown is being computed again, or is up to date."""
+        """Mark the content as being recomputed, or as up to date."""
         if not waiting:
-            self._patience.stop()
+            self._dim_timer.stop()
             self._dimmed.setEnabled(False)
         elif not self.is_waiting:
-            self._patience.start()
+            self._dim_timer.start()
 
     @Slot()
     def _dim(self) -> None:
@@ -182,12 +183,14 @@ class View(QWidget):
 
 
 def tint(step: int, name: str = "validation") -> QColor:
-    """A colour of the theme as a background, by its place in `TINTS`."""
+    """A theme colour with the opacity `TINTS[step]`, for backgrounds."""
     return theme.color(name, TINTS[step])
 
 
 def blend(name: str, strength: float) -> QColor:
-    """The panel's colour mixed with one of the theme: 0 is the panel, 1 that colour. Opaque, for pictures too."""
+    """The theme colour `name` mixed with the panel's: `strength` 0 is the panel, 1 the colour. Opaque, so that it can
+    be used in images.
+    """
     back, front = theme.color("panel"), theme.color(name)
     pairs = ((back.red(), front.red()), (back.green(), front.green()), (back.blue(), front.blue()))
     return QColor(*(round(old + (new - old) * strength) for old, new in pairs))

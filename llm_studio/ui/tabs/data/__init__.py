@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MoreTexts:
-    """A target of the page: more texts, from the "hub" (its dialog opens) or of the built-in "stories"."""
+    """A target of the page (see `Page.show_target`): add texts from the "hub", whose dialog opens, or "stories"."""
 
     origin: Literal["hub", "stories"]
     language: str

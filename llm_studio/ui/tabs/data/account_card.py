@@ -1,4 +1,4 @@
-"""The card about what was left out when the selected source was added."""
+"""The card about what was left out of the selected source when it was added."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AccountCard(Card):
-    """One line, “3 of 128 files left out”, and a button that lists them. Hidden where everything was read."""
+    """A line such as “3 of 128 files left out”, and a button that lists them. Hidden if nothing was left out."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, role="card-warn")
@@ -30,7 +30,7 @@ class AccountCard(Card):
         self.hide()
 
     def show_source(self, source: "Source | None") -> None:
-        """Show the account of this source; what no one misses is no reason for a warning."""
+        """Show the account of this source, as a warning unless only expected omissions occurred."""
         self._source = source
         account = source.account if source else None
         text = accounts.summary(account)

@@ -1,4 +1,4 @@
-"""Adding sources to the project: the job that does it, and the message when it has ended."""
+"""The jobs that add sources to the project, and the messages when they have ended."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,14 +20,14 @@ ADD = "data/add"
 
 
 class AddingController(Controller):
-    """Requests the jobs that add sources, wherever the texts come from; only one runs at a time."""
+    """Requests the jobs that add sources of any origin; only one runs at a time."""
 
     started = Signal(str)
-    """The title of a job."""
+    """The title of the job."""
     reported = Signal(object)
     """An Event of the job."""
     added = Signal(str)
-    """The name of a source that will be in the next overview; of several the first."""
+    """The name of the added source, or of the first one of several; it will be in the next overview."""
     ended = Signal()
 
     def __init__(self, context: PageContext) -> None:
@@ -41,12 +41,12 @@ class AddingController(Controller):
         )
 
     def add(self, work: "Callable[[Job], list[Source]]", title: str, *, keep_awake: bool = False) -> None:
-        """Request a job that adds at least one source and returns those that it has added."""
+        """Request a job. `work` adds at least one source and returns the added ones."""
         self.context.request(BackgroundJob(ADD, work, title, "data", changes_project=True, keep_awake=keep_awake))
 
     @Slot(str, int)
     def add_stories(self, language: str, count: int) -> None:
-        """Add that many of the built-in stories."""
+        """Add `count` built-in stories."""
         project = self.project
         if project is None:
             return
@@ -56,13 +56,13 @@ class AddingController(Controller):
 
     @Slot()
     def add_default_stories(self) -> None:
-        """Add the usual number of stories in the project's language."""
+        """Add the default number of built-in stories, in the project's language."""
         language = self.overview.settings.project.language if self.overview else "en"
         self.add_stories(language, DEFAULT_STORIES)
 
     @Slot()
     def stop(self) -> None:
-        """Stop adding; a download keeps what it has."""
+        """Stop the job; a download keeps the documents that it has."""
         self.context.stop_requested.emit(ADD)
 
     def _on_started(self, task: BackgroundJob) -> None:
@@ -74,7 +74,7 @@ class AddingController(Controller):
 
 
 def _summary(sources: "list[Source]") -> str:
-    """What a job has added, in a sentence."""
+    """A sentence about what a job has added."""
     first = sources[0]
     documents = number(first.documents)
     if download.is_incomplete(first):

@@ -1,4 +1,4 @@
-"""The row of a source that is being added: how far it is, and a way to stop it."""
+"""The table row of a source that is being added: its progress, and a stop button."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QWidget
@@ -10,7 +10,7 @@ _TICKS = 1000
 
 
 class AddingRow(QWidget):
-    """How far the adding of a source is, and a way to stop it."""
+    """A progress bar, a caption and a stop button."""
 
     stop_pressed = Signal()
 
@@ -33,7 +33,7 @@ class AddingRow(QWidget):
         inside.addStretch(1)
 
     def show_progress(self, share: float | None, text: str, stopping: bool) -> None:
-        """Show figures; `share` None: it isn't known how much there is."""
+        """Show the progress. `share`: the fraction done; None if the total is unknown."""
         self._bar.setRange(0, 0 if share is None else _TICKS)
         if share is not None:
             self._bar.setValue(round(_TICKS * share))

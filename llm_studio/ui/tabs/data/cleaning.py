@@ -1,4 +1,4 @@
-"""The right side of the Data tab: how texts are cleaned, what that leaves out, and how long they are."""
+"""The right column of the Data tab: the cleaning rules, their effect, and the lengths of the documents."""
 
 from typing import TYPE_CHECKING
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from llm_studio.workflows.data.browsing import Cleaned, Lengths
 
 _TICKS = 1000
-_SIGN_AFTER = 300
-"""Milliseconds after which a wait gets a sign of life."""
+_BUSY_DELAY = 300
+"""Milliseconds before the progress bar is shown."""
 
 
 class CleaningCard(Card):
-    """The rules, and what they do to this corpus."""
+    """The cleaning rules, and their effect on the corpus."""
 
     examples_requested = Signal(str)
-    """What a rule does, with examples; "": all of them."""
+    """The name of a rule of which to show examples; "" for all rules."""
     measure_requested = Signal()
-    """Read all texts, however many there are."""
+    """The user wants all texts to be read, however many there are."""
     stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
@@ -56,8 +56,8 @@ class CleaningCard(Card):
         self.bar.setAccessibleName(_("Scanning the texts"))
         self.stop = icon_button("x", _("Stop scanning the texts"), self)
         self.stop.clicked.connect(self.stop_requested)
-        self._late = QTimer(self, singleShot=True, interval=_SIGN_AFTER)
-        self._late.timeout.connect(self._on_late)
+        self._busy_timer = QTimer(self, singleShot=True, interval=_BUSY_DELAY)
+        self._busy_timer.timeout.connect(self._on_busy)
         for part in (self.outcome, self.kept):
             self.content.addWidget(part)
         self.content.addLayout(row(self.measure, self.bar, self.stop, None))
@@ -77,10 +77,10 @@ class CleaningCard(Card):
         self.content.addWidget(self.median)
         self.show_lengths(None)
 
-    # --- What they do ---------------------------------------------------------------------------------------------
+    # --- Effects --------------------------------------------------------------------------------------------------
 
     def show_outcome(self, cleaned: "Cleaned | None") -> None:
-        """Say what cleaning leaves out; nothing where it isn't known."""
+        """Show what cleaning leaves out, or nothing if `cleaned` is None."""
         set_role(self.outcome, "muted")
         if cleaned is None:
             self.outcome.setText("")
@@ -93,41 +93,41 @@ class CleaningCard(Card):
         self.kept.setVisible(bool(self.kept.text()))
 
     def show_problem(self, text: str) -> None:
-        """Say why nothing would be left."""
+        """Show why the texts could not be measured, e.g. because cleaning would leave no document."""
         self.show_outcome(None)
         set_role(self.outcome, "bad")
         self.outcome.setText(text)
         self.outcome.show()
 
     def offer(self, offered: bool) -> None:
-        """Offer to look through all texts, where there are too many to do it unasked."""
+        """Show or hide the button that scans all texts, for a corpus too large to be scanned automatically."""
         self.measure.setVisible(offered)
 
     def begin_measuring(self) -> None:
-        """Texts are being read through."""
+        """Show that the texts are being read, unless it ends soon."""
         self.measure.hide()
         self.bar.setRange(0, 0)
-        self._late.start()
+        self._busy_timer.start()
 
     @Slot()
-    def _on_late(self) -> None:
+    def _on_busy(self) -> None:
         self.bar.show()
         self.stop.show()
 
     def take(self, event: object) -> None:
-        """The reading tells how far it is."""
+        """Show the progress of the measurement."""
         if isinstance(event, Progress) and event.total:
             self.bar.setRange(0, _TICKS)
             self.bar.setValue(min(_TICKS, round(_TICKS * event.done / event.total)))
 
     def end_measuring(self) -> None:
-        """Nothing is being read any more."""
-        self._late.stop()
+        """Hide the progress of the measurement."""
+        self._busy_timer.stop()
         self.bar.hide()
         self.stop.hide()
 
     def show_lengths(self, lengths: "Lengths | None") -> None:
-        """Show how long the documents are; nothing where it isn't known."""
+        """Show the lengths of the documents, or nothing if `lengths` is None."""
         for part in (self.length_heading, self.histogram, self.ends, self.longest, self.median):
             part.setVisible(lengths is not None)
         if lengths is None:

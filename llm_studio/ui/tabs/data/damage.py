@@ -1,4 +1,4 @@
-"""The card about a source whose texts can't be read, with what can be done about it."""
+"""The card about a source that can't be read, with the possible remedies."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class DamageCard(Card):
-    """Shows one source: the chosen one if it can't be read, else the first of those. Hidden where all can be read."""
+    """Shows one unusable source: the chosen one if it is unusable, otherwise the first one. Hidden without any."""
 
     again_requested = Signal(str)
-    """A source should be made again from its origin."""
+    """The user wants this source to be read again from its origin."""
     replace_requested = Signal(str)
-    """A source should be replaced by another file."""
+    """The user wants to replace this source by another file."""
     remove_requested = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
@@ -47,22 +47,22 @@ class DamageCard(Card):
         self.hide()
 
     def show_sources(self, sources: "Sequence[UnusableSource]") -> None:
-        """Show the sources that can't be read."""
+        """Show these sources, none of which can be read."""
         self._sources = sources
         self._show()
 
     def show_origins(self, origins: Mapping[str, str]) -> None:
-        """Where the texts of sources can be had again: a path, or "" where none of this computer is read."""
+        """Set the origins from which sources can be read again, by name: a path, or "" for a download or stories."""
         self._origins = origins
         self._show()
 
     def choose(self, name: str) -> None:
-        """The user has chosen a source."""
+        """Show the source with this name if it is unusable: the user has chosen it."""
         self._chosen = name
         self._show()
 
     def enable(self, enabled: bool) -> None:
-        """Whether sources may be changed now."""
+        """Enable or disable the buttons."""
         for made in (self.again, self.replace, self.remove):
             made.setEnabled(enabled)
 

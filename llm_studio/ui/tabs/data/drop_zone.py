@@ -1,4 +1,4 @@
-"""Files and folders that are dropped on the tab Data."""
+"""Drag and drop of files and folders onto the tab Data."""
 
 from pathlib import Path
 
@@ -12,25 +12,25 @@ from llm_studio.workflows.opening import recognise
 
 
 class DropZone(QObject):
-    """Lets files and folders be dropped anywhere on a widget, its input fields included, while `enabled`.
+    """Accepts files and folders dropped anywhere on a widget, including on its input fields, while `enabled`.
 
-    A model is left to the window, which opens it. Make it when the widget has all its input fields.
+    A dropped model is left to the window, which opens it. Create the zone after all input fields of the widget.
     """
 
     dropped = Signal(list)
-    """Paths of files and folders of this computer."""
+    """Paths of local files and folders."""
 
     def __init__(self, target: QWidget) -> None:
         super().__init__(target)
         self.enabled = False
-        """Whether anything can be dropped."""
+        """Whether drops are accepted."""
         self.busy = False
-        """Whether other texts are being added: the user is asked to wait, and what is dropped is ignored."""
+        """Whether other texts are being added: the user is asked to wait, and drops are ignored."""
         self.veil = DropVeil(target)
         target.setAcceptDrops(True)
         target.installEventFilter(self)
         for field in (*target.findChildren(QLineEdit), *target.findChildren(QAbstractSpinBox)):
-            field.setAcceptDrops(False)  # a file dropped there isn't meant to become the name of itself
+            field.setAcceptDrops(False)  # otherwise its path would be inserted as text
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
         """Handle the target's drag and drop events."""
@@ -66,6 +66,6 @@ def _local_paths(data: QMimeData) -> list[Path]:
 
 
 def _accept_copies(event: QDropEvent) -> None:
-    """Take files as copies, whatever key is held: a move that is accepted lets the file manager delete them."""
+    """Accept the drop as a copy whatever modifier is held: after a move, the file manager would delete the files."""
     event.setDropAction(Qt.DropAction.CopyAction)
     event.accept()

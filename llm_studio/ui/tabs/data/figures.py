@@ -1,4 +1,4 @@
-"""The two dialogs that look through all texts: what cleaning does, and what the texts are made of; and the weights."""
+"""The measurements behind the cleaning dialog, the effects of the rules, and the dialog with statistics."""
 
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,13 @@ _CLEANING, _STATISTICS, _SHARES = "data/cleaning", "data/statistics", "data/shar
 
 
 class Figures(Controller):
-    """Opens the dialogs over the page and measures what they and the rules of the card show."""
+    """Opens the two dialogs, and measures what they and the rules of the card show."""
 
     def __init__(self, page: "Page", card: "CleaningCard") -> None:
         super().__init__(page.context)
         self._page, self._card, self._rules = page, card, card.rules
         self._tried: object = None
-        """The texts and settings of which the rules' effects are known, or are being looked for."""
+        """The texts and settings for which the effects of the rules are known or being measured: see `_now`."""
         self._cleaning: CleaningDialog | None = None
         self._statistics: StatisticsDialog | None = None
         self._preview: CleaningPreview | None = None
@@ -48,15 +48,15 @@ class Figures(Controller):
         self.context.listen(_SHARES, succeeded=self._show_shares)
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the effects of the rules on other texts."""
+        """Forget the effects of the rules on the previous project."""
         self._forget()
 
     def show_overview(self, overview: "Overview") -> None:
-        """Texts or settings may have changed: what is known of others is forgotten, an open dialog looks again."""
+        """If texts or settings have changed, discard the measurements, and update an open dialog."""
         if self._tried is not None and self._tried != self._now():
             self._tried = self._preview = None
             self.context.stop_requested.emit(_CLEANING)
-            if overview.sources and not _much(overview):
+            if overview.sources and not _is_large(overview):
                 self._rules.doubt_effects()
             else:
                 self._rules.forget_effects()
@@ -69,7 +69,7 @@ class Figures(Controller):
         self._rules.forget_effects()
 
     def _now(self) -> object:
-        """The texts and rules as they are."""
+        """The current texts and rules, in a form that can be compared; None if they can't be measured."""
         here = self.overview
         if here is None or not here.sources or here.settings_problem is not None:
             return None
@@ -78,16 +78,16 @@ class Figures(Controller):
 
     @Slot(bool)
     def measure_rules(self, requested: bool) -> None:
-        """Try the rules, if there isn't much to read or the user has `requested`."""
+        """Measure the effects of the rules if the corpus is small or the user has requested it."""
         here = self.overview
-        if here is not None and (requested or not _much(here)):
+        if here is not None and (requested or not _is_large(here)):
             self._measure_rules()
 
     # --- Cleaning -------------------------------------------------------------------------------------------------
 
     @Slot(str)
     def show_cleaning(self, rule: str = "") -> None:
-        """What each rule does, that one first."""
+        """Open the dialog with what each rule does, at `rule` if it isn't ""."""
         if self.project is None or self.overview is None:
             return
         from llm_studio.ui.dialogs.cleaning import CleaningDialog
@@ -102,7 +102,7 @@ class Figures(Controller):
         self._measure_rules()
 
     def _measure_rules(self) -> None:
-        """Unless their effects are known, or being looked for."""
+        """Measure the effects of the rules, unless they are known or being measured."""
         project, now = self.project, self._now()
         if project is None or now is None:
             return
@@ -128,7 +128,7 @@ class Figures(Controller):
     @Slot()
     def _cleaning_closed(self) -> None:
         self._cleaning = None
-        if self._preview is None and self.overview is not None and _much(self.overview):
+        if self._preview is None and self.overview is not None and _is_large(self.overview):
             self.context.stop_requested.emit(_CLEANING)
 
     def _take_rule(self, event: object) -> None:
@@ -169,7 +169,7 @@ class Figures(Controller):
 
     @Slot()
     def show_statistics(self) -> None:
-        """What the texts are made of."""
+        """Open the dialog with the statistics of the texts."""
         project = self.project
         if project is None:
             return
@@ -206,8 +206,8 @@ class Figures(Controller):
             self._statistics.show_shares(shares)
 
 
-def _much(overview: "Overview") -> bool:
-    """Whether trying all rules takes more than a few seconds."""
+def _is_large(overview: "Overview") -> bool:
+    """Whether the corpus is so large that trying all rules takes more than a few seconds."""
     from llm_studio.workflows.data import browsing
 
     return overview.characters > browsing.QUICK // 2

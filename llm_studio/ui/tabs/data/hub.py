@@ -1,4 +1,4 @@
-"""Downloads for the Data tab: what the dialog of datasets asks, the download itself, and resuming one."""
+"""Downloads for the Data tab: the requests of the dialog of datasets, new downloads, and resumed ones."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 _SEARCH, _LOOK, _UNFINISHED = "data/hub/search", "data/hub/look", "data/hub/unfinished"
 _MORE = 2
-"""Times as many documents as there are, where more of a source is asked for."""
+"""Factor by which the number of documents grows when more of a source is requested."""
 
 
 class Downloads(Controller):
-    """Opens the dialog over the page and adds what the user has chosen there; knows which sources aren't complete."""
+    """Opens the dialog of datasets, downloads what the user chooses there, and knows which downloads can be resumed."""
 
     unfinished = Signal(list)
-    """The sources that can be resumed."""
+    """The downloads that can be resumed, as `Unfinished`."""
 
     def __init__(self, page: "Page", adding: "AddingController") -> None:
         super().__init__(page.context)
@@ -42,11 +42,11 @@ class Downloads(Controller):
         self.context.listen(_UNFINISHED, succeeded=self._show_unfinished)
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the previous project's sources."""
+        """Forget the downloads of the previous project."""
         self._left = {}
 
     def show_overview(self, overview: "Overview") -> None:
-        """Find out which sources aren't complete."""
+        """Request the downloads that can be resumed."""
         project = overview.project
         self.context.request(Query(_UNFINISHED, lambda job: hub.unfinished(project), page_shows_errors=True))
 
@@ -58,7 +58,7 @@ class Downloads(Controller):
 
     @Slot()
     def show_dialog(self, language: str = "") -> None:
-        """Open the dialog of datasets; those of a language first."""
+        """Open the dialog of datasets. `language`: show only the recommended datasets in it; "" for all."""
         from llm_studio.ui.dialogs.hub import HubDialog
 
         self._dialog = dialog = HubDialog(hub.catalogue(), self._page)
@@ -108,18 +108,18 @@ class Downloads(Controller):
 
     @Slot(dict)
     def begin(self, requested: dict[str, Any]) -> None:
-        """Download what is asked for: arguments of `workflows.download.wanted`."""
+        """Start a download, given by the arguments of `workflows.data.download.wanted`."""
         try:
             wanted = hub.wanted(**requested)
         except StudioError as error:
             self.context.toast_requested.emit(Toast(_reported(error)))
             return
         if wanted is not None:
-            self._fetch(wanted)
+            self._download(wanted)
 
     @Slot(str)
     def go_on(self, name: str) -> None:
-        """Continue with a source where it was stopped; one that has all that was asked for gets as much again."""
+        """Resume the download of a source. If all requested documents are there, download the same number again."""
         left, project = self._left.get(name), self.project
         if left is None or project is None:
             return
@@ -128,9 +128,9 @@ class Downloads(Controller):
         def work(job: Job) -> "list[Source]":
             return [hub.go_on(project, name, job, max_documents=more)]
 
-        self._ask(work, left.wanted)
+        self._add(work, left.wanted)
 
-    def _fetch(self, wanted: "DownloadRequest") -> None:
+    def _download(self, wanted: "DownloadRequest") -> None:
         project = self.project
         if project is None:
             return
@@ -138,9 +138,9 @@ class Downloads(Controller):
         def work(job: Job) -> "list[Source]":
             return [hub.download(project, wanted, job)]
 
-        self._ask(work, wanted)
+        self._add(work, wanted)
 
-    def _ask(self, work: "Callable[[Job], list[Source]]", wanted: "DownloadRequest") -> None:
+    def _add(self, work: "Callable[[Job], list[Source]]", wanted: "DownloadRequest") -> None:
         title = _("Downloading {name}").format(name=wanted.dataset.rpartition("/")[2])
         self._adding.add(work, title, keep_awake=True)
 

@@ -1,4 +1,4 @@
-"""Keeps what cleaning leaves out, and how long documents are, in step with the project."""
+"""Keeps the effect of cleaning and the lengths of the documents up to date."""
 
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,14 @@ LENGTHS, PLAN = "data/lengths", "data/plan"
 
 
 class TextMeasures(Controller):
-    """Asks for both, one after the other, when the texts or the settings have changed; for much text by a button."""
+    """Requests both, one after the other, when texts or settings have changed. A large corpus is read only when the
+    user presses the button.
+    """
 
     known = Signal(bool)
-    """What cleaning leaves out is known, or there is too much text for that; whether the user has asked for it."""
+    """The effect of cleaning is known, can't be measured, or isn't measured because the corpus is large. The argument:
+    whether the user has requested the measurement.
+    """
 
     def __init__(self, context: PageContext, card: "CleaningCard") -> None:
         super().__init__(context)
@@ -40,7 +44,7 @@ class TextMeasures(Controller):
                     cancelled=self._stopped, ended=card.end_measuring)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
-        """Nothing is known of this project."""
+        """Discard the measurements of the previous project."""
         self._texts, self._settings, self._lengths_of, self._plan_of = (), None, None, None
         self._clear()
 
@@ -51,7 +55,7 @@ class TextMeasures(Controller):
         self._card.show_outcome(None)
 
     def show_overview(self, overview: "Overview") -> None:
-        """Ask again for what has changed."""
+        """Request what depends on changed texts or settings."""
         self._texts = tuple((source.name, source.sha256) for source in overview.sources)
         self._settings = overview.settings.data if overview.settings_problem is None else None
         self._everything = False
@@ -61,11 +65,11 @@ class TextMeasures(Controller):
             self._lengths_of = self._plan_of = ()
             self._clear()
         elif self._texts != self._lengths_of:
-            self._ask_lengths()
+            self._request_lengths()
         else:
-            self._ask_plan()
+            self._request_plan()
 
-    def _ask_lengths(self) -> None:
+    def _request_lengths(self) -> None:
         project, everything = self.project, self._everything
         if project is None:
             return
@@ -82,8 +86,8 @@ class TextMeasures(Controller):
             )
         )
 
-    def _ask_plan(self) -> None:
-        """What cleaning leaves out, if that isn't known for these texts and settings."""
+    def _request_plan(self) -> None:
+        """Request the effect of cleaning, unless it is known for these texts and settings."""
         project, everything, wanted = self.project, self._everything, (self._texts, self._settings)
         if project is None or not self._texts or self._settings is None:
             return
@@ -108,18 +112,20 @@ class TextMeasures(Controller):
 
     def _lengths_ended(self) -> None:
         self._card.end_measuring()
-        self._ask_plan()
+        self._request_plan()
 
     def _failed(self, error: BaseException) -> None:
         self._card.show_problem(error.what if isinstance(error, StudioError) else _("The texts can't be read."))
 
     def _plan_failed(self, error: BaseException) -> None:
-        """Perhaps nothing would be left: which rule does that is told below the rules."""
+        """Show the error. If no document would be left, the effects of the rules, measured next, show which rule is
+        the cause.
+        """
         self._failed(error)
         self.known.emit(self._everything)
 
     def _stopped(self) -> None:
-        """By the user: not begun again until asked for, or until something has changed."""
+        """Stopped by the user: don't start again unless requested, or something has changed."""
         self._plan_of = (self._texts, self._settings)
         self._card.offer(True)
 
@@ -127,7 +133,7 @@ class TextMeasures(Controller):
     def _on_measure(self) -> None:
         self._everything = True
         self._plan_of = None
-        self._ask_lengths()
+        self._request_lengths()
 
     @Slot()
     def _on_stop(self) -> None:

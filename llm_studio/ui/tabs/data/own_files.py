@@ -1,4 +1,4 @@
-"""The user's own files for the Data tab: choosing them, a look before they are added, adding them."""
+"""The user's files for the Data tab: selection, inspection in a dialog, and adding."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 _LOOK = "data/look"
 _PLAIN = (".txt", ".md")
-"""Nothing is to be asked about these, unless they are chats."""
+"""Suffixes of files that are added without a dialog, unless they are chats."""
 _MOST_CHECKED = 20
-"""Number of plain texts of which the beginning is read, to see whether they are chats."""
+"""Maximum number of plain texts that are checked for being chats."""
 
 
 class OwnFiles(Controller):
-    """Opens the dialogs over the page and adds what the user has chosen there, or dropped, with these options."""
+    """Opens the dialogs for files and folders, and adds what the user has selected or dropped, using `options`."""
 
     def __init__(self, page: "Page", options: "FileOptions", adding: "AddingController") -> None:
         super().__init__(page.context)
@@ -75,7 +75,7 @@ class OwnFiles(Controller):
 
     @Slot(list)
     def take(self, paths: Sequence[Path]) -> None:
-        """Add these: plain texts at once, others after a look at them."""
+        """Add plain texts immediately; open a dialog for all others."""
         if self.project is None or not paths:
             return
         plain = all(path.suffix.lower() in _PLAIN for path in paths)
@@ -84,7 +84,7 @@ class OwnFiles(Controller):
         else:
             self._show_dialog(paths)
 
-    # --- Looking --------------------------------------------------------------------------------------------------
+    # --- Inspecting -----------------------------------------------------------------------------------------------
 
     def _show_dialog(self, paths: Sequence[Path]) -> None:
         from llm_studio.ui.dialogs.add_texts import AddTextsDialog
@@ -96,7 +96,7 @@ class OwnFiles(Controller):
         dialog.add_requested.connect(self._on_add)
         dialog.finished.connect(self._on_closed)
         dialog.open()
-        self._look_at_next()
+        self._inspect_next()
 
     @Slot()
     def _on_closed(self) -> None:
@@ -109,9 +109,9 @@ class OwnFiles(Controller):
         idle = not self._waiting
         self._waiting.append((path, choice))
         if idle:
-            self._look_at_next()
+            self._inspect_next()
 
-    def _look_at_next(self) -> None:
+    def _inspect_next(self) -> None:
         if not self._waiting:
             return
         (path, choice), separator = self._waiting[0], self._options.separator()
@@ -139,16 +139,16 @@ class OwnFiles(Controller):
             self._dialog.show_problem(path, str(seen))
         else:
             self._dialog.show_look(path, seen)
-        self._look_at_next()
+        self._inspect_next()
 
     def _look_failed(self, error: BaseException) -> None:
-        """An error that nobody foresaw: it is shown beside the file, and the others are looked at."""
+        """Show an unexpected error at its file, and inspect the next one."""
         if self._dialog is None or not self._waiting:
             return
         path = self._waiting.pop(0)[0]
         reason = str(error) or type(error).__name__
         self._dialog.show_problem(path, _("{path} can't be read: {reason}").format(path=path.name, reason=reason))
-        self._look_at_next()
+        self._inspect_next()
 
     # --- Adding ---------------------------------------------------------------------------------------------------
 

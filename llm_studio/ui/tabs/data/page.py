@@ -1,4 +1,4 @@
-"""The page of the tab Data: gather texts, inspect them, choose how they are cleaned."""
+"""The page of the tab Data: add texts, inspect them, and choose how they are cleaned."""
 
 from typing import TYPE_CHECKING
 
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
 
 _RIGHT = 286
-"""Pixels of the column at the right."""
+"""Width of the right column in pixels."""
 _NARROW = 880
 _WIDEST = 16_777_215
-"""Qt's word for no limit."""
+"""Qt's QWIDGETSIZE_MAX: no limit."""
 
 
 class DataPage(Page):
-    """Source cards on top; the project's sources with a preview at the left, cleaning and lengths at the right."""
+    """Source cards at the top, the project's sources with a preview at the left, cleaning and lengths at the right."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Data"), _("The texts your model will learn from."), parent)
@@ -97,7 +97,7 @@ class DataPage(Page):
         self.body.addLayout(self.columns, 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """In a small window, cleaning comes below the texts instead of beside them."""
+        """In a narrow window, put the cleaning card below the texts instead of beside them."""
         super().resizeEvent(event)
         narrow = event.size().width() < _NARROW
         self.columns.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
@@ -142,7 +142,7 @@ class DataPage(Page):
         self.damage.replace_requested.connect(self.replacing.choose_file)
         self.damage.remove_requested.connect(self.removal.remove)
 
-    # --- What is shown ------------------------------------------------------------------------------------------
+    # --- Showing ------------------------------------------------------------------------------------------------
 
     def open_project(self, project: "Project | None") -> None:
         """Show nothing until the overview is known."""
@@ -156,7 +156,7 @@ class DataPage(Page):
         self.sources.show_sources(())
 
     def show_overview(self, overview: "Overview") -> None:
-        """Show the sources and settings as they are now."""
+        """Show the current sources and settings."""
         first = self.overview is None
         super().show_overview(overview)
         if first:
@@ -187,7 +187,7 @@ class DataPage(Page):
 
     @Slot()
     def _show_primary(self) -> None:
-        """The next sensible thing: to add texts, to prepare and train on them, or to watch what runs already."""
+        """Offer the most useful next action: add texts, prepare and train on them, or watch the running job."""
         overview, running = self.overview, self.running.tab
         has_texts = overview is not None and bool(overview.sources)
         damaged = overview is not None and bool(overview.unusable)
@@ -208,7 +208,7 @@ class DataPage(Page):
             self.cleaning.rules.show_settings(self.overview.settings, self.overview.settings_problem is None)
 
     def show_target(self, target: MoreTexts) -> None:
-        """Add more texts."""
+        """Add more texts, or open the dialog of datasets."""
         if target.origin == "hub":
             self.downloads.show_dialog(target.language)
         elif not self.drop_zone.busy:
@@ -263,18 +263,18 @@ class DataPage(Page):
 
 
 class NextStepCard(Card):
-    """Says that there are texts, and leads on to the tokenizer, for those who go step by step; hidden at first."""
+    """Suggests the tokenizer as the next step, for users who go step by step. Hidden initially."""
 
     pressed = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, role="card-chosen")
         self.content.setContentsMargins(16, 8, 10, 8)
-        go_on = button(_("Continue to Tokenizer"), self)
-        go_on.clicked.connect(self.pressed)
+        forward = button(_("Continue to Tokenizer"), self)
+        forward.clicked.connect(self.pressed)
         words = label(_("Your texts are here. “Prepare and train” does all that remains. Or go step by step; the "
                         "next one learns how to split them into tokens."), self, wrap=True)  # fmt: skip
-        line = row(words, go_on)
+        line = row(words, forward)
         line.setStretch(0, 1)
         self.content.addLayout(line)
         self.hide()

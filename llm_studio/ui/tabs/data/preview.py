@@ -1,4 +1,4 @@
-"""Reading the documents of a source: any of them by its number, or by the words in it."""
+"""A reader for the documents of a source, by number or by search."""
 
 from typing import TYPE_CHECKING
 
@@ -25,19 +25,19 @@ from llm_studio.ui.widgets.basics import button, icon_button, label, row
 if TYPE_CHECKING:
     from llm_studio.workflows.data.browsing import Document, Found
 
-_SIGN_AFTER = 300
-"""Milliseconds after which a wait gets a sign of life."""
+_BUSY_DELAY = 300
+"""Milliseconds before “Reading…” is shown."""
 _MOST_MARKS = 500
 _TICKS = 1000
 
 
 class DocumentPreview(QWidget):
-    """One document at a time. It asks for documents and passages, and shows those it is given."""
+    """Shows one document at a time. Requests documents and searches with its signals."""
 
     document_requested = Signal(int)
-    """A number, counted from 0."""
+    """The index of the document, from 0."""
     search_requested = Signal(str, int, int)
-    """Words, and the document and character from which on."""
+    """The text to search for, and the document and the character at which to start."""
     stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
@@ -61,8 +61,8 @@ class DocumentPreview(QWidget):
         self.note = label("", self, "caption", wrap=True)
         inside.addWidget(self.text, 1)
         inside.addWidget(self.note)
-        self._late = QTimer(self, singleShot=True, interval=_SIGN_AFTER)
-        self._late.timeout.connect(self._on_late)
+        self._busy_timer = QTimer(self, singleShot=True, interval=_BUSY_DELAY)
+        self._busy_timer.timeout.connect(self._on_busy)
         theme.notifier().changed.connect(self._mark)
         self.forget()
 
@@ -103,19 +103,19 @@ class DocumentPreview(QWidget):
         made.setStretch(4, 2)
         return made
 
-    # --- What is shown ------------------------------------------------------------------------------------------
+    # --- Showing ------------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Another project, or none."""
+        """Clear everything: another project was opened, or none."""
         self.words.clear()
         self.open_source(0)
 
     def open_source(self, documents: int, at: int = 0) -> None:
-        """Another source, of so many documents: ask for one of them."""
+        """Switch to a source with `documents` documents and request the one at index `at`."""
         self._documents, self._shown, self._searched = documents, None, ""
         self.setVisible(documents > 0)
         self.end_search()
-        self._late.stop()
+        self._busy_timer.stop()
         self.text.setPlainText("")
         self.note.setText("")
         self.note.hide()
@@ -127,13 +127,13 @@ class DocumentPreview(QWidget):
         self.of.setText(_("of {n}").format(n=number(documents)))
         for part in (self.number, self.words, self.find_next, self.text):
             part.setEnabled(documents > 0)
-        self._ask(at)
+        self._request(at)
 
-    def _ask(self, place: int) -> None:
+    def _request(self, place: int) -> None:
         self._wanted = place
         self._enable()
         if self._documents:
-            self._late.start()
+            self._busy_timer.start()
             self.document_requested.emit(place)
 
     def _enable(self) -> None:
@@ -141,8 +141,8 @@ class DocumentPreview(QWidget):
         self.next.setEnabled(self._wanted + 1 < self._documents)
 
     def show_document(self, document: "Document") -> None:
-        """Show a document, at the first passage that is searched for."""
-        self._late.stop()
+        """Show a document, scrolled to the first match of the search."""
+        self._busy_timer.stop()
         self._shown, self._wanted = document, document.number
         self.number.blockSignals(True)
         self.number.setValue(document.number + 1)
@@ -159,21 +159,21 @@ class DocumentPreview(QWidget):
         self._mark()
 
     def show_problem(self) -> None:
-        """The document can't be read; the window tells why."""
-        self._late.stop()
+        """Show that the document can't be read; the window shows the reason."""
+        self._busy_timer.stop()
         self._shown = None
         self.text.setPlainText("")
         self.note.setText(_("This document can't be read."))
         self.note.show()
 
     @Slot()
-    def _on_late(self) -> None:
+    def _on_busy(self) -> None:
         self.note.setText(_("Reading…"))
         self.note.show()
 
     @Slot()
     def _mark(self) -> None:
-        """Mark what is searched for in the text on the screen, and bring the first of it into view."""
+        """Highlight the matches of the search in the shown text, and scroll to the first one."""
         selections: list[QTextEdit.ExtraSelection] = []
         if self._shown is not None and self._searched:
             from llm_studio.workflows.data.browsing import pattern
@@ -200,7 +200,7 @@ class DocumentPreview(QWidget):
     # --- Searching ------------------------------------------------------------------------------------------------
 
     def begin_search(self) -> None:
-        """A search is under way."""
+        """Show that a search is running."""
         self.result.setText(_("Searching…"))
         set_role(self.result, "caption")
         self.bar.setRange(0, 0)
@@ -208,22 +208,22 @@ class DocumentPreview(QWidget):
             part.show()
 
     def take(self, event: object) -> None:
-        """The search tells how far it is."""
+        """Show the progress of the search."""
         if isinstance(event, Progress) and event.total:
             self.bar.setRange(0, _TICKS)
             self.bar.setValue(round(_TICKS * event.done / event.total))
 
     def end_search(self) -> None:
-        """No search is under way any more."""
+        """Hide the progress of the search."""
         self.bar.hide()
         self.stop.hide()
 
     def say(self, text: str) -> None:
-        """Say what became of the search."""
+        """Show a message about the search."""
         self.result.setText(text)
 
     def show_found(self, words: str, found: "Found | None") -> None:
-        """Show the passage that was found, or say that there is none."""
+        """Show the passage that was found, or a message if `found` is None."""
         if found is None:
             self._searched = ""
             self._mark()
@@ -239,7 +239,7 @@ class DocumentPreview(QWidget):
         else:
             self.say(_("Document {n}").format(n=n))
 
-    # --- The user's hand ------------------------------------------------------------------------------------------
+    # --- User actions ---------------------------------------------------------------------------------------------
 
     @Slot()
     def _on_words(self) -> None:
@@ -254,7 +254,7 @@ class DocumentPreview(QWidget):
         if not words or not self._documents:
             return
         place, start = max(0, self._wanted), shown.start if shown else 0
-        if shown is not None and words == self._searched:  # what is on the screen is marked already
+        if shown is not None and words == self._searched:  # the matches in the shown text are highlighted already
             if shown.goes_on:
                 start = shown.start + len(shown.text)
             else:
@@ -271,18 +271,18 @@ class DocumentPreview(QWidget):
 
     @Slot()
     def _on_number(self) -> None:
-        self._ask(self.number.value() - 1)
+        self._request(self.number.value() - 1)
 
 
 class _Units:
-    """Places in a text as Qt counts them: a character beyond U+FFFF is two."""
+    """Converts character indices to Qt's positions, which count UTF-16 code units: two beyond U+FFFF."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._place = self._units = 0
 
     def at(self, place: int) -> int:
-        """The place of character `place`; called with growing ones."""
+        """The position of the character at index `place`, which must not decrease from call to call."""
         between = self._text[self._place : place]
         self._units += len(between) + sum(1 for c in between if c > "\uffff")
         self._place = place

@@ -1,4 +1,4 @@
-"""Reads the documents that the preview of the Data tab shows, and searches for them."""
+"""Reads and searches the documents that the preview of the Data tab shows."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ PREVIEW, SEARCH = "data/preview", "data/search"
 
 
 class FileReading(Controller):
-    """Reads and searches what the preview requests, and shows the results there."""
+    """Answers the requests of the preview."""
 
     def __init__(self, context: PageContext, preview: "DocumentPreview") -> None:
         super().__init__(context)
@@ -39,7 +39,7 @@ class FileReading(Controller):
         self._preview.forget()
 
     def open_source(self, source: "Source | None") -> None:
-        """Read in another source; the same one, unchanged, stays where it is."""
+        """Switch the preview to a source, unless it already shows it, unchanged."""
         chosen = (source.name, source.sha256) if source else ("", "")
         if chosen != self._chosen:
             self._chosen = chosen

@@ -1,4 +1,4 @@
-"""Removing sources from the project, with a way to have them back."""
+"""Removal of sources from the project, with undo."""
 
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,10 @@ REMOVE, RESTORE = "data/remove", "data/restore"
 
 
 class RemovalController(Controller):
-    """Removes one source at a time; the message about it has an undo button."""
+    """Removes one source at a time; a message with an undo button follows."""
 
     restored = Signal(str)
-    """The name of a source that is back."""
+    """The name of a source that was restored."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
@@ -29,12 +29,12 @@ class RemovalController(Controller):
         context.listen(RESTORE, succeeded=self.restored.emit)
 
     def open_project(self, project: "Project | None") -> None:
-        """No source of this project is being removed yet."""
+        """Allow removals: none is in progress in this project."""
         self._busy = False
 
     @Slot(str)
     def remove(self, name: str) -> None:
-        """Remove the source of this name, unless another removal isn't done yet."""
+        """Remove the source with this name, unless another removal is in progress."""
         project = self.project
         if project is None or self._busy:
             return

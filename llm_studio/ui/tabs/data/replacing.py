@@ -1,4 +1,4 @@
-"""Replacing a damaged source: by the texts that it was made from, or by a file that the user chooses."""
+"""Replacement of a damaged source: from its origin, or by a file that the user chooses."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +23,10 @@ _ORIGINS = "data/origins"
 
 
 class Replacing(Controller):
-    """Finds out which sources can be made again, and requests the jobs that replace one."""
+    """Finds out which unusable sources can be read again from their origin, and requests the jobs that replace them."""
 
     known = Signal(object)
-    """Where the texts of the unusable sources can be had again, by the source's name: see `replacing.origin_of`."""
+    """The origins from which unusable sources can be read again, by the source's name: see `replacing.origin_of`."""
 
     def __init__(self, page: "Page", options: "FileOptions", adding: "AddingController") -> None:
         super().__init__(page.context)
@@ -35,7 +35,7 @@ class Replacing(Controller):
         self.context.listen(_ORIGINS, succeeded=self.known.emit)
 
     def show_overview(self, overview: "Overview") -> None:
-        """Find out where the texts of sources that can't be read came from."""
+        """Request the origins of the sources that can't be read."""
         project, unusable = overview.project, overview.unusable
         if unusable:
 
@@ -48,7 +48,7 @@ class Replacing(Controller):
 
     @Slot(str)
     def make_again(self, name: str) -> None:
-        """Replace a source by the texts that it was made from."""
+        """Replace a source by reading it again from its origin."""
         self._begin(name, None)
 
     @Slot(str)

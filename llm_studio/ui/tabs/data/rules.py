@@ -1,4 +1,4 @@
-"""The rules of cleaning, in the order in which they are applied, each with its switch or its figure."""
+"""The cleaning rules, in the order in which they are applied, each with a check box or an input field."""
 
 import re
 from functools import partial
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 100_000_000
 _BOX = 96
 _INDENT = 19
-"""Pixels that bring the words below a switch under its name."""
+"""Indentation in pixels that aligns a rule's effect with the text of its check box."""
 _SHARE = "validation_share"
 
 
@@ -36,7 +36,7 @@ _Editor = QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit
 
 
 class _Percent(DecimalBox):
-    """Per cent without useless noughts."""
+    """A percentage without trailing zeros."""
 
     def textFromValue(self, value: float) -> str:  # noqa: N802  Qt's
         """5 for 5.00."""
@@ -45,11 +45,11 @@ class _Percent(DecimalBox):
 
 
 class Rules(QWidget):
-    """The settings of cleaning, each sent as it is changed. The rarer ones unfold."""
+    """The settings of cleaning; `changed` is emitted for each change. Rarely used ones can be unfolded."""
 
     changed = Signal(dict)
     examples_requested = Signal(str)
-    """Examples of what a rule does."""
+    """The name of a rule of which to show examples."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -91,7 +91,7 @@ class Rules(QWidget):
         self._make_share()
         self._unfold()
 
-    # --- Making ---------------------------------------------------------------------------------------------------
+    # --- Widgets --------------------------------------------------------------------------------------------------
 
     def _switch(self, name: str, text: str, *, rare: bool = False, tip: str = "") -> QCheckBox:
         made = QCheckBox(text, self)
@@ -171,24 +171,24 @@ class Rules(QWidget):
             part.setVisible(unfolded)
         self._show_effects()
 
-    # --- What they do ---------------------------------------------------------------------------------------------
+    # --- Effects --------------------------------------------------------------------------------------------------
 
     def show_effect(self, seen: "RuleMeasured") -> None:
-        """What a rule does, or would do: said below it, unless that is nothing."""
+        """Show below a rule what it does, or would do if enabled; nothing if it affects no document."""
         if seen.rule in self._stale and not seen.final:
-            return  # what stands there stays until all is known again: nothing jumps under the pointer
+            return  # keep the old effect until the new one is final, so that the layout doesn't jump
         self._stale.discard(seen.rule)
         self._seen[seen.rule] = seen
         self._show_effects()
 
     def forget_effects(self) -> None:
-        """Nothing is known."""
+        """Show no effects."""
         self._seen.clear()
         self._stale.clear()
         self._show_effects()
 
     def doubt_effects(self) -> None:
-        """Texts or rules are others: what is known holds no more, and is about to be known again."""
+        """Mark the effects as out of date: texts or rules have changed, and they are about to be measured again."""
         self._stale = set(self._seen)
         self._show_effects()
 
@@ -211,7 +211,7 @@ class Rules(QWidget):
     # --- Settings -------------------------------------------------------------------------------------------------
 
     def show_settings(self, settings: "Settings", usable: bool) -> None:
-        """Show the project's settings, except where the user has changed one that isn't written yet."""
+        """Show the project's settings, except those with a change by the user that isn't written yet."""
         for name, part in self._parts.items():
             value: object = getattr(settings.data, name)
             if name in self._sent:
@@ -222,7 +222,7 @@ class Rules(QWidget):
             part.setEnabled(usable)
 
     def forget_changes(self) -> None:
-        """What was changed could not be written: the project's settings hold."""
+        """Discard changes that could not be written, so that `show_settings` shows the project's values."""
         self._sent.clear()
 
     def _put(self, name: str, value: object) -> None:
@@ -231,7 +231,7 @@ class Rules(QWidget):
         if isinstance(part, QCheckBox):
             part.setChecked(bool(value))
         elif isinstance(part, QSpinBox) and isinstance(value, int):
-            if part.value() != value:  # what is being typed is left alone
+            if part.value() != value:  # don't interfere with typing
                 part.setValue(value)
         elif isinstance(part, QDoubleSpinBox) and isinstance(value, float) and round(part.value() / 100, 6) != value:
             part.setValue(100 * value)

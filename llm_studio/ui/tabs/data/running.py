@@ -1,4 +1,4 @@
-"""Whether what follows on the texts is running already: the tokenizer, the tokens or a training run."""
+"""Tracks whether a later step of preparation is running: the tokenizer, the tokens or a training run."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RunningController(Controller):
-    """Knows the tab of the job that runs, so that the page leads there instead of to a second one."""
+    """Knows the tab of the running job, so that the page can link to it instead of starting a second one."""
 
     changed = Signal()
 
@@ -24,11 +24,11 @@ class RunningController(Controller):
 
     @property
     def tab(self) -> str:
-        """The tab of the job that runs, "" for none."""
+        """The tab of the running job; "" for none."""
         return next(iter(self._tabs.values()), "")
 
     def open_project(self, project: "Project | None") -> None:
-        """Nothing runs in another project yet."""
+        """Forget the jobs of the previous project."""
         self._tabs.clear()
 
     def _on_started(self, task: Task) -> None:

@@ -1,4 +1,4 @@
-"""The upper part of the Data tab: where texts may come from."""
+"""The upper part of the Data tab: the origins from which texts can be added."""
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
@@ -22,7 +22,7 @@ from llm_studio.workflows.data.sources import DEFAULT_STORIES, encoding_names
 
 _MOST_STORIES = 1_000_000
 _ROOMY = 900
-"""Pixels of width from which a language and a number fit side by side into a card."""
+"""Minimum width in pixels at which a language and a number fit side by side into a card."""
 _OWN = "own"
 _FIRST_TALES, _FIRST_ARTICLES = 20_000, 10_000
 LANGUAGES = {
@@ -33,18 +33,18 @@ LANGUAGES = {
     "ja": "日本語", "ko": "한국어", "br": "Brezhoneg", "oc": "Occitan", "eu": "Euskara", "la": "Latina",
     "eo": "Esperanto", "simple": "Simple English",
 }  # fmt: skip
-"""Languages of Wikipedia, each by its own name."""
+"""Languages of Wikipedia by code, each in the language itself."""
 
 
 class SourceCards(QWidget):
-    """Cards side by side, one for each origin of texts."""
+    """A row of cards, one for each origin of texts."""
 
     stories_requested = Signal(str, int)
-    """A language, and how many."""
+    """The language and the number of stories."""
     files_requested = Signal()
     folder_requested = Signal()
     hub_requested = Signal(dict)
-    """A download: arguments of `workflows.download.wanted`."""
+    """The arguments of `workflows.data.download.wanted` for a download."""
     search_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
@@ -77,7 +77,7 @@ class SourceCards(QWidget):
         return card
 
     def _side_by_side(self, language: QComboBox, count: QLayout) -> QHBoxLayout:
-        """Both in a row, or one below the other where the window is too narrow for the language's name."""
+        """A layout of both in a row, which `resizeEvent` makes vertical if there isn't enough space."""
         language.setMinimumWidth(60)
         made = row(language, count, spacing=6)
         made.setAlignment(language, Qt.AlignmentFlag.AlignBottom)
@@ -87,7 +87,7 @@ class SourceCards(QWidget):
         return made
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's name
-        """Make the most of the width."""
+        """Put language and number side by side if there is space."""
         super().resizeEvent(event)
         direction = QBoxLayout.Direction
         for choices in self._choices:
@@ -139,12 +139,12 @@ class SourceCards(QWidget):
         return card
 
     def choose_language(self, code: str) -> None:
-        """The stories' language to begin with."""
+        """Preselect the language of stories and articles."""
         self.language.setCurrentIndex(max(0, self.language.findData(code)))
         self.wiki.setCurrentIndex(max(0, self.wiki.findData(code)))
 
     def enable(self, enabled: bool) -> None:
-        """Whether something may be added now."""
+        """Enable or disable everything that adds texts."""
         for part in (self.add, self.browse, self.get_tales, self.get_articles, self.search):
             part.setEnabled(enabled)
 
@@ -180,7 +180,7 @@ def _count(card: SourceCard, first: int, name: str, most: int = 10_000_000) -> Q
 
 
 def _counted(card: SourceCard, count: QSpinBox, noun: str) -> QVBoxLayout:
-    """A number below what it counts."""
+    """A layout of the number below its label."""
     made = QVBoxLayout()
     made.setSpacing(1)
     name = label(noun, card, "caption")
@@ -191,7 +191,7 @@ def _counted(card: SourceCard, count: QSpinBox, noun: str) -> QVBoxLayout:
 
 
 class FileOptions(Card):
-    """How files become documents: what stands between two of them, and the field with the text."""
+    """How files are split into documents: the separator, the field with the text, and the encoding."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Options for my files"))
@@ -230,16 +230,16 @@ class FileOptions(Card):
         self.between.currentIndexChanged.connect(self._on_between)
 
     def separator(self) -> str | None:
-        """What stands between two documents; None where a file is one."""
+        """The separator between documents; None if each file is one document."""
         key = str(self.between.currentData())
         return (self.mark.text().strip() or None) if key == _OWN else key or None
 
     def text_field(self) -> str | None:
-        """The field, or column, that holds the text of a record; None where it is to be found by itself."""
+        """The field or column with the text of a record; None to detect it."""
         return self.field.text().strip() or None
 
     def encoding(self) -> str | None:
-        """The codec of texts that aren't Unicode; None where it is to be found by itself."""
+        """The codec of texts that aren't Unicode; None to detect it."""
         return str(self.code.currentData()) or None
 
     @Slot()

@@ -1,4 +1,4 @@
-"""The sources of a project in a table, with the one that is being added on top."""
+"""The table of a project's sources, with the source that is being added in its first row."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _LONGEST_NAME = 34
 
 
 class SourcesTable(QWidget):
-    """The table, or a word where there are no sources. `chosen` gives the name of a source, "" for none."""
+    """The table, or a placeholder if there are no sources. `chosen` has the name of the chosen source, "" for none."""
 
     chosen = Signal(str)
     remove_requested = Signal(str)
@@ -34,11 +34,11 @@ class SourcesTable(QWidget):
     folder_requested = Signal()
     stories_requested = Signal()
     resume_requested = Signal(str)
-    """A download should be resumed."""
+    """The user wants to resume the download of this source."""
     weight_requested = Signal(str, float)
-    """A source should be drawn so many times as often as its size says."""
+    """The user wants the source with this name to have this weight in training: a factor on its size."""
     notes_requested = Signal(str)
-    """What was told while a source was read should be shown."""
+    """The user wants to see the warnings that were recorded when this source was read."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -63,7 +63,7 @@ class SourcesTable(QWidget):
         self.remove = button(_("Remove"), self, self._on_remove, "small")
         self.remove.setAccessibleName(_("Remove the selected source"))
         self.remove.setEnabled(False)
-        self.go_on = button(_("Continue"), self, self._on_go_on, "small")
+        self.go_on = button(_("Continue"), self, self._on_resume, "small")
         self.notes = button(_("Warnings…"), self, self._on_notes, "small")
         self.notes.setAccessibleName(_("Warnings while the selected source was read"))
         for made in (self.go_on, self.notes):
@@ -82,19 +82,19 @@ class SourcesTable(QWidget):
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.table)
         inside.addWidget(self.empty, 1)
-        inside.addStretch(0)  # without a preview below, the table stays at the top
+        inside.addStretch(0)  # keeps the table at the top if there is no preview below
         self._timer = QTimer(self, interval=_REDRAW)
         self._timer.timeout.connect(self._draw)
 
-    # --- What is shown ------------------------------------------------------------------------------------------
+    # --- Showing ------------------------------------------------------------------------------------------------
 
     @Slot(str)
     def choose_next(self, name: str) -> None:
-        """Choose the source of this name as soon as sources are shown, if it is one of them."""
+        """Choose the source with this name at the next `show_sources`, if it is one of them."""
         self._next = name
 
     def show_sources(self, sources: "Sequence[Source]") -> None:
-        """Show the sources; the chosen one stays chosen, unless `choose_next` has named another."""
+        """Show the sources. The chosen one stays chosen, unless `choose_next` has named another one."""
         self._sources = sources
         names = [source.name for source in sources]
         wanted, self._next = self._next, ""
@@ -107,12 +107,12 @@ class SourcesTable(QWidget):
         self.chosen.emit(self._current)
 
     def show_weights(self, weights: "Mapping[str, float]") -> None:
-        """The weight of each source that has one of its own."""
+        """Show the weights of the sources, by name; 1 for those that aren't included."""
         self._weights = dict(weights)
         self._fill()
 
     def show_unfinished(self, found: "list[Unfinished]") -> None:
-        """Which downloads can be resumed."""
+        """Show which downloads can be resumed."""
         self._unfinished = {one.name: one for one in found}
         self._fill()
 
@@ -140,12 +140,12 @@ class SourcesTable(QWidget):
         self._show_actions()
 
     def _part(self, source: "Source") -> float:
-        """What a source counts among the others; nothing where it can't be read."""
+        """The weighted size of a source; 0 if it can't be read."""
         unusable = isinstance(source, UnusableSource)
         return 0.0 if unusable else source.bytes * self._weights.get(source.name, 1.0)
 
     def _show_actions(self) -> None:
-        """The buttons for the chosen source."""
+        """Show the buttons that apply to the chosen source."""
         left = self._unfinished.get(self._current)
         source = next((source for source in self._sources if source.name == self._current), None)
         self.go_on.setVisible(left is not None and source is not None)
@@ -162,7 +162,7 @@ class SourcesTable(QWidget):
         self.weighing.show_weight(self._weights.get(self._current, 1.0))
 
     def _put_row(self) -> None:
-        """Qt has thrown away the widget in the table with the rows before."""
+        """Create the progress widget in the first row again: Qt has deleted it together with the old rows."""
         self._row = None
         if self._adding:
             self._row = AddingRow(self.table)
@@ -174,14 +174,14 @@ class SourcesTable(QWidget):
 
     @Slot(str)
     def begin(self, title: str) -> None:
-        """Something is being added."""
+        """Show that a job is adding sources."""
         self._adding, self._progress, self._stopping = title, None, False
         self._fill()
         self._timer.start()
 
     @Slot(object)
     def take(self, event: object) -> None:
-        """The job that adds tells something; a timer shows it."""
+        """Record the progress of the job; a timer shows it."""
         if isinstance(event, Progress):
             if self._progress is None or self._progress.task != event.task:
                 self._begun = (time.monotonic(), event.done)
@@ -189,13 +189,13 @@ class SourcesTable(QWidget):
 
     @Slot()
     def say_stopping(self) -> None:
-        """The user wants no more of it."""
+        """Show that the job has been asked to stop."""
         self._stopping = True
         self._draw()
 
     @Slot()
     def end(self) -> None:
-        """Nothing is being added any more."""
+        """Remove the row of the job."""
         self._timer.stop()
         self._adding = ""
         self._fill()
@@ -225,7 +225,7 @@ class SourcesTable(QWidget):
         rate = _("{size}/s").format(size=size(speed)) if in_bytes else _("{n}/s").format(n=short_number(round(speed)))
         return f"{text} · {rate}"
 
-    # --- The user's hand ------------------------------------------------------------------------------------------
+    # --- User actions ---------------------------------------------------------------------------------------------
 
     def current(self) -> str:
         """The name of the chosen source."""
@@ -245,7 +245,7 @@ class SourcesTable(QWidget):
             self.weight_requested.emit(self._current, weight)
 
     @Slot()
-    def _on_go_on(self) -> None:
+    def _on_resume(self) -> None:
         self.resume_requested.emit(self._current)
 
     @Slot()

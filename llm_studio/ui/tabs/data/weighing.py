@@ -1,4 +1,4 @@
-"""How often the chosen source is drawn in training."""
+"""The input field for the weight with which the chosen source is sampled in training."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
@@ -9,7 +9,7 @@ from llm_studio.ui.widgets.decimal_box import DecimalBox
 
 
 class SourceWeight(QWidget):
-    """A figure and its name; `changed` is sent when the user has changed it."""
+    """A number with a label; `changed` is emitted when the user has changed it. Hidden initially."""
 
     changed = Signal(float)
 

@@ -8,7 +8,7 @@ from llm_studio.ui.tab import Tab
 
 @dataclass(frozen=True)
 class MomentTarget:
-    """Asks the page to show the moment of a run that is nearest to a step (see `Page.show_target`)."""
+    """A target of the page (see `Page.show_target`): the moment of a run that is nearest to a step."""
 
     run: str
     step: int

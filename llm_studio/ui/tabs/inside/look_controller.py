@@ -1,4 +1,4 @@
-"""Asks what is inside the model, one question at a time."""
+"""Requests the answers to the questions of the views, one at a time."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
 
 LOOK, LOOK_PINNED = "inside/look", "inside/look-pinned"
-"""Keys of the questions about the chosen moment, and about the one that is pinned beside it."""
+"""Task keys of the questions about the selected moment, and about the pinned one."""
 
 
 class LookController(Controller):
-    """Requests answers. The newest question wins, but while only the moment changes, the one that is being computed
-    is still shown: else nothing would be seen while the slider moves."""
+    """Requests answers. A new question replaces the one that is being answered. If they differ only in the model, it
+    waits instead, so that the views keep changing while the slider moves.
+    """
 
     answered = Signal(object)
     """An Answer."""
     failed = Signal(object, str)
-    """The Question, and why it has no answer."""
+    """The Question, and a message why it could not be answered."""
     progressed = Signal(float)
-    """How much of a long computation is done, from 0 to 1."""
+    """The progress of a computation, from 0 to 1."""
 
     def __init__(self, context: PageContext, key: str) -> None:
         super().__init__(context)
@@ -41,17 +42,17 @@ class LookController(Controller):
                        cancelled=self._on_ended)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the models."""
+        """Discard the models and questions of the previous project."""
         self._sessions = Sessions(project) if project is not None else None
         self._pending, self._next = None, None
 
     def forget_models(self) -> None:
-        """Read models again when they are needed."""
+        """Discard the open models, so that they are loaded again when needed."""
         if self.project is not None:
             self._sessions = Sessions(self.project)
 
     def ask(self, question: Question) -> None:
-        """Ask, unless it is being answered already."""
+        """Request the answer to a question, unless it is being computed already."""
         pending = self._pending
         if question == pending:
             self._next = None
@@ -62,7 +63,7 @@ class LookController(Controller):
 
     @property
     def is_computing(self) -> bool:
-        """Whether a question has no answer yet."""
+        """Whether an answer is being computed."""
         return self._pending is not None
 
     def _request(self, question: Question) -> None:

@@ -1,4 +1,4 @@
-"""Which runs have models, and the moments of the chosen one."""
+"""The runs that have models, and the moments of the selected run."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 MOMENTS, PINNED = "inside/moments", "inside/pinned"
 _NEW = ("checkpoint", "moment")
-"""Events of a run after which it has another moment."""
+"""Kinds of the events after which a run has a new moment."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The runs that have a model, newest first, and the moments of one of them; None where there is no run."""
+    """The runs that have a model, newest first, and the moments of one of them, None if there are no runs."""
 
     points: "tuple[RunPoints, ...]"
     moments: "RunMoments | None"
@@ -37,7 +37,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Pinned:
-    """A moment that stays beside the chosen one, and the step whose model stands for it."""
+    """A pinned moment, and the step of the saved weights that represent it."""
 
     pinned: PinnedMoment
     weights: int
@@ -49,7 +49,7 @@ class Pinned:
 
 
 class MomentsController(Controller):
-    """Reads the moments of a run: by default of the best one. And the moment that is pinned, of this run or another."""
+    """Reads the moments of a run, by default the best one, and the pinned moment of this or another run."""
 
     found = Signal(object)
     """A Found."""
@@ -64,25 +64,25 @@ class MomentsController(Controller):
         context.listen(TRAINING, reported=self._on_training)
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the runs."""
+        """Forget the runs of the previous project."""
         self._run = ""
         self._on_pinned(None)
 
     def show_overview(self, overview: "Overview") -> None:
-        """There may be other runs."""
+        """Read the moments again, since runs may have been added or removed."""
         self.read(self._run)
         if self.pinned is not None:  # its run may be gone
             self.pin(self.pinned.pinned.run, self.pinned.pinned.moment.step)
 
     def read(self, run: str) -> None:
-        """Read the moments of a run, "" for the best one."""
+        """Read the moments of a run; "" for the best one."""
         project = self.project
         self._run = run
         if project is not None:
             self.context.request(Query(MOMENTS, lambda job: _read(project, run)))
 
     def pin(self, run: str, step: int) -> None:
-        """Keep the moment of a run that is nearest to a step; none if `run` is ""."""
+        """Pin the moment of a run that is nearest to a step; unpin if `run` is ""."""
         project = self.project
         if project is not None:
             self.context.request(Query(PINNED, lambda job: _pinned(project, run, step)))

@@ -1,4 +1,4 @@
-"""The tab Inside: what happens inside a model of the project while it reads a text, at every moment of its run."""
+"""The page of the tab Inside: views of what happens in a model as it reads a text, at any moment of its run."""
 
 from typing import TYPE_CHECKING
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.moments import RunMoments
 
 _PAUSE = 250
-"""Milliseconds without a further change of the text before it is read."""
+"""Milliseconds to wait for further changes of the text before it is evaluated."""
 
 
 class InsidePage(Page):
-    """One text, one moment, and one of the views of it."""
+    """The moments of a run, a text, and the view of the two that is selected."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Inside"), "", parent)
@@ -42,9 +42,9 @@ class InsidePage(Page):
         self._found: RunMoments | None = None
         self._best = 0
         self._wanted = ""
-        """The run whose moments are being read for another tab."""
+        """The run whose moments are being read because another tab requested it; "" for none."""
         self._step: int | None = None
-        """The step of the moment that is looked at; None: of the best checkpoint."""
+        """The step of the selected moment; None for the best checkpoint."""
         self.runs = QComboBox(self)
         self.runs.setAccessibleName(_("Run"))
         self.runs.setToolTip(_("Run"))
@@ -59,7 +59,7 @@ class InsidePage(Page):
         self.body.addWidget(self._stack, 1)
         self.first = (self.box.editor,)
         self._text_timer = QTimer(self, interval=_PAUSE, singleShot=True)
-        self._text_timer.timeout.connect(self._ask)
+        self._text_timer.timeout.connect(self._update_views)
         self._connect()
         self._show_nothing()
 
@@ -91,7 +91,7 @@ class InsidePage(Page):
         self.timeline.talk_requested.connect(self._talk)
         self.timeline.pin_requested.connect(self.moments.pin)
         self.box.changed.connect(self._text_timer.start)
-        self.views.changed.connect(self._ask)
+        self.views.changed.connect(self._update_views)
         self.views.not_saved.connect(self.notice.say)
         self.views.text_changed.connect(self.box.set_text)
 
@@ -108,18 +108,18 @@ class InsidePage(Page):
         self._show_nothing()
 
     def show_overview(self, overview: "Overview") -> None:
-        """The text to begin with is in the language of the project."""
+        """Suggest a text in the language of the project."""
         super().show_overview(overview)
         self.box.suggest(overview.settings.project.language)
 
     def draft(self) -> object:
-        """The text that is read, and how it is looked at."""
+        """The text, the view, the run, the step, and the run and step of the pinned moment."""
         pinned = self.moments.pinned
         beside = (pinned.pinned.run, pinned.pinned.moment.step) if pinned is not None else ("", 0)
         return self.box.text(), self.views.current(), self.runs.currentText(), self._step, beside
 
     def take_draft(self, draft: "tuple[str, str, str, int | None, tuple[str, int]] | None") -> None:
-        """Read that text."""
+        """Restore what `draft` returned."""
         if draft is not None:
             text, view, run, self._step, beside = draft
             self.box.set_text(text)
@@ -129,19 +129,19 @@ class InsidePage(Page):
                 self.moments.pin(*beside)
 
     def show_target(self, target: MomentTarget) -> None:
-        """Show a moment of a run."""
+        """Show the moment of a run that another tab requested."""
         self.timeline.stop()
         self._step = target.step
         self._wanted = target.run
         self.moments.read(target.run)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """The model is needed only now."""
+        """Query the model, which isn't needed while the page is hidden."""
         super().showEvent(event)
-        self._ask()
+        self._update_views()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
-        """Nobody sees the moments pass."""
+        """Stop the playback, which can't be seen any more."""
         super().hideEvent(event)
         self.timeline.stop()
 
@@ -152,7 +152,7 @@ class InsidePage(Page):
     # --- The moments --------------------------------------------------------------------------------------------
 
     def _show_nothing(self) -> None:
-        """There is no model."""
+        """Show the empty state: there is no model."""
         self._found, self._step = None, None
         self.runs.hide()
         self.subtitle.setText("")
@@ -195,7 +195,7 @@ class InsidePage(Page):
 
     @Slot()
     def _show_pinned(self) -> None:
-        """Show a second model beside the first one, or no longer."""
+        """Show the views of the pinned model beside those of the first one, or remove them if none is pinned."""
         pinned = self.moments.pinned
         self.timeline.show_pinned(pinned.pinned if pinned is not None else None)
         if self._found is not None and pinned is not None:
@@ -212,7 +212,7 @@ class InsidePage(Page):
             self.context.target_requested.emit(GENERATION.name, target)
 
     def _weights(self) -> int:
-        """The step whose model stands for the chosen moment."""
+        """The step of the saved weights that represent the selected moment."""
         if self._found is None or self._step is None:
             return self._best
         nearest = self._found.nearest_weights(self._step)
@@ -221,16 +221,16 @@ class InsidePage(Page):
     # --- The views ----------------------------------------------------------------------------------------------
 
     @Slot()
-    def _ask(self) -> None:
-        """Ask what the views show, if they are seen and show something else."""
+    def _update_views(self) -> None:
+        """Request the content of the views if they are visible and out of date."""
         self._text_timer.stop()
         if self._found is None or not self.isVisible():
             return
-        self._ask_for(self.views.main, self.look, f"{self._found.run}/{self._weights()}")
+        self._request_answer(self.views.main, self.look, f"{self._found.run}/{self._weights()}")
         if self.views.pinned is not None and self.moments.pinned is not None:
-            self._ask_for(self.views.pinned, self.look_pinned, self.moments.pinned.checkpoint)
+            self._request_answer(self.views.pinned, self.look_pinned, self.moments.pinned.checkpoint)
 
-    def _ask_for(self, pane: ViewPane, look: LookController, checkpoint: str) -> None:
+    def _request_answer(self, pane: ViewPane, look: LookController, checkpoint: str) -> None:
         question = pane.question(checkpoint, self.box.text())
         if question is not None:
             pane.set_waiting()
@@ -240,7 +240,7 @@ class InsidePage(Page):
     def _try_again(self) -> None:
         self.look.forget_models()
         self.look_pinned.forget_models()
-        self._ask()
+        self._update_views()
 
     @Slot(object)
     def _show_answer(self, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""What the tab Inside asks, and how a worker answers it."""
+"""The queries of the tab Inside, and the functions with which a worker thread answers them."""
 
 import itertools
 from collections.abc import Callable
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
 
 _PARAMETERS = 60_000_000
-"""Of all models that are kept open together; the one in use is always kept."""
+"""Maximum total number of parameters of the models that are kept open; the one in use is always kept."""
 _COUNTED, _FREQUENT, _FEWEST = 3000, 300, 3
-"""Tokens that are looked through for frequent words, such words on the map, and the fewest that make a map."""
+"""Number of frequent tokens searched for words, maximum number of words on the map, and minimum size of a map."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a view of a model shows for a text. Equal questions have equal answers."""
+    """A query of a view. Equal questions have equal answers."""
 
-    view: str
+    view: str  # a key of `_RESULTS`
     checkpoint: str
-    """A reference of a model, as in run-1/500."""
+    """The reference of a model, as in run-1/500."""
     text: str = ""
     at: int = 0
-    """A position: of the window that is shown, or the one that is looked at; -1: none was chosen."""
+    """The token position to show, or one in the window to show; -1 if none was chosen."""
     detail: Any = None
-    """What only this view asks."""
+    """The options of the view: see `View.request`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Answer:
 
 
 class Names:
-    """Names the tokens of a session's model: see `views.view.TokenNames`."""
+    """Converts the token IDs of a session's model to text: see `views.view.TokenNames`."""
 
     def __init__(self, session: "InsideSession") -> None:
         self.label = session.vocabulary.label
@@ -57,7 +57,7 @@ class Names:
         self._markers = set(session.tokenizer.markers.values())
 
     def text(self, token: int) -> str | None:
-        """A token as a piece of text; None for a marker, or if its bytes are no whole characters."""
+        """The token's text as input; None for a special token, or if its bytes aren't valid UTF-8 by themselves."""
         try:
             return None if token in self._markers else self._bytes(token).decode()
         except UnicodeDecodeError:
@@ -65,7 +65,7 @@ class Names:
 
 
 class Sessions:
-    """The models that are open. Used by one task at a time."""
+    """The open models of a project, with cached results. Not thread-safe: used by one task at a time."""
 
     def __init__(self, project: "Project") -> None:
         self._project = project
@@ -73,23 +73,23 @@ class Sessions:
         self._study: tuple[str, AblationStudy] | None = None
         self._frequent: tuple[str, list[int]] | None = None
         self.kinds: dict[str, HeadKinds] = {}
-        """What the heads of models measurably do, by name: known for good once it was measured."""
+        """The measured behaviour of the heads, by model name."""
 
     def get(self, checkpoint: str, job: Job) -> "InsideSession":
-        """The session of a model, opened if it isn't yet."""
+        """The session of a model, which is opened if it isn't yet."""
         from llm_studio.workflows.inside.session import open_session
 
         session = self._open.pop(checkpoint, None)
         if session is None:
             last = next(reversed(self._open.values()), None)
             session = last.at(checkpoint, job) if last else open_session(self._project, job, checkpoint)
-        self._open[checkpoint] = session  # the last one is the one used last
+        self._open[checkpoint] = session  # least recently used first
         while sum(one.facts.parameters for one in self._open.values()) > _PARAMETERS and len(self._open) > 1:
             del self._open[next(iter(self._open))]
         return session
 
     def study(self, session: "InsideSession", job: Job) -> "AblationStudy":
-        """The measure for what is lost without some parts; the last one is kept."""
+        """The ablation study of a model; the last one is cached."""
         from llm_studio.workflows.inside.ablation import AblationStudy
 
         if self._study is None or self._study[0] != session.facts.name:
@@ -97,7 +97,7 @@ class Sessions:
         return self._study[1]
 
     def frequent(self, session: "InsideSession") -> list[int]:
-        """Frequent tokens that are a word of some letters, or the beginning of one, most frequent first."""
+        """The most frequent tokens that are a word of at least three letters, or its beginning, most frequent first."""
         key = session.tokenizer.fingerprint
         if self._frequent is None or self._frequent[0] != key:
             tokens = session.frequent_tokens(_COUNTED)
@@ -110,7 +110,7 @@ def _is_word(label: str) -> bool:
 
 
 def answer(sessions: Sessions, question: Question, job: Job) -> Answer:
-    """Answer a question. Runs in a worker."""
+    """Answer a question. Runs in a worker thread."""
     session = sessions.get(question.checkpoint, job)
     job.check()
     result = _RESULTS[question.view](sessions, session, question, job)
@@ -119,7 +119,7 @@ def answer(sessions: Sessions, question: Question, job: Job) -> Answer:
 
 
 def _starts(tokens: "tuple[ShownToken, ...]") -> tuple[int, ...]:
-    """The first character of each token in the text that they make."""
+    """The index of each token's first character in the text."""
     ends = list(itertools.accumulate(len(token.text) for token in tokens))
     return (0, *ends[:-1])
 
@@ -168,7 +168,9 @@ def _contributions(_sessions: Sessions, session: "InsideSession", question: Ques
 
 
 def _token_of(session: "InsideSession", choice: TokenChoice, default: int) -> tuple[int, str]:
-    """The token of a choice that was perhaps made in a model of another tokenizer; why it isn't, if there is none."""
+    """The ID of a token that may have been chosen in a model with another tokenizer, and "". If this model has no such
+    token: `default`, and a message.
+    """
     if choice.id < session.facts.vocab_size and session.vocabulary.label(choice.id) == choice.label:
         return choice.id, ""
     same = session.vocabulary.exactly(choice.label)

@@ -1,4 +1,4 @@
-"""The text that the model reads."""
+"""The input field for the text that the model reads."""
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
@@ -7,7 +7,7 @@ from llm_studio.i18n import _, number
 from llm_studio.ui.widgets.basics import Card, label
 
 MOST = 20_000
-"""Characters of a text."""
+"""Maximum length of the text in characters."""
 _LINES = 2
 _TEXTS = {
     "en": "Once upon a time there was a little girl named Lily. She loved to play in the garden with her dog. "
@@ -18,16 +18,16 @@ _TEXTS = {
 
 
 class TextBox(Card):
-    """Two lines to write or paste a text into."""
+    """A card with a text field of two lines."""
 
     changed = Signal()
-    """There is another text."""
+    """The text has changed."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.content.setContentsMargins(8, 6, 8, 6)
-        self._own = False
-        """The user has written in it."""
+        self._edited = False
+        """Whether the text was changed after the last suggestion."""
         self.editor = QPlainTextEdit(self)
         self.editor.setAccessibleName(_("The text that the model reads"))
         self.editor.setPlaceholderText(_("Write or paste a text: the model reads it as you type."))
@@ -43,28 +43,28 @@ class TextBox(Card):
         self.editor.textChanged.connect(self._on_changed)
 
     def text(self) -> str:
-        """What the model reads."""
+        """The text for the model: the first `MOST` characters."""
         return self.editor.toPlainText()[:MOST]
 
     @Slot(str)
     def set_text(self, text: str) -> None:
-        """Put another text here."""
+        """Replace the text."""
         if text != self.editor.toPlainText():
             self.editor.setPlainText(text)
 
     def suggest(self, language: str) -> None:
-        """Begin with a text in the project's language, as long as the user has written none."""
-        if not self._own:
+        """Set an example text in the given language, unless the text has been edited."""
+        if not self._edited:
             self.set_text(_TEXTS.get(language, _TEXTS["en"]))
-            self._own = False
+            self._edited = False
 
     def forget(self) -> None:
-        """Another project: another text."""
-        self._own = False
+        """Let the next suggestion replace the text: another project has been opened."""
+        self._edited = False
 
     @Slot()
     def _on_changed(self) -> None:
-        self._own = True
+        self._edited = True
         self.cut.setVisible(len(self.editor.toPlainText()) > MOST)
         self.cut.setText(_("Only the first {n} characters are read.").format(n=number(MOST)))
         self.changed.emit()

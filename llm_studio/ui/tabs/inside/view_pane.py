@@ -1,4 +1,4 @@
-"""All views of one model, one of them shown: what each asks, and which answer it shows."""
+"""The views of one model, of which one is shown: creates their questions and passes the answers on to them."""
 
 from bisect import bisect_right
 
@@ -19,21 +19,21 @@ _GAP = 6
 
 
 class ViewPane(QWidget):
-    """Gives the views of a model the answers to their questions. Two panes can be side by side: see `follow`."""
+    """Shows one of the views of a model. Two panes can be side by side: see `follow`."""
 
     chosen = Signal()
-    """The user has chosen something in the view that is shown."""
+    """The user has chosen something in the current view."""
     text_changed = Signal(str)
-    """The user has changed the text in a view."""
+    """The text after the user has changed it in a view."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._position = -1
-        """The position that is looked at in all views of the text; -1: none was chosen."""
+        """The token position that all views of the text share; -1 if none was chosen."""
         self._starts: tuple[int, ...] = ()
-        """The first character of each token of the text that was read last."""
+        """Index of the first character of each token of the last answer's text."""
         self._answered: dict[str, Question] = {}
-        """By view."""
+        """The question that each view shows the answer to, by the view's key."""
         self.surprise, self.attention, self.lens = SurpriseView(self), AttentionView(self), LensView(self)
         self.contributions = ContributionsView(self)
         self.embeddings, self.parts = EmbeddingsView(self), PartsView(self)
@@ -42,7 +42,7 @@ class ViewPane(QWidget):
             "contributions": self.contributions, "embeddings": self.embeddings, "parts": self.parts,
         }  # fmt: skip
         self.title = label("", self, "value")
-        """Which model it is; shown beside another one."""
+        """The name of the model; visible only beside another pane."""
         self.title.hide()
         self._stack = QStackedWidget(self)
         for view in self.views.values():
@@ -56,32 +56,34 @@ class ViewPane(QWidget):
         inside.addWidget(self._stack, 1)
 
     def current(self) -> View:
-        """The view that is shown."""
+        """The current view."""
         return self.views[self._name()]
 
     def _name(self) -> str:
         return next(name for name, view in self.views.items() if view is self._stack.currentWidget())
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """As high as the view that is shown needs: Qt's stack is as high as its highest page."""
+        """The minimum size of the current view, since that of a QStackedWidget covers all its pages."""
         hint = super().minimumSizeHint()
         title = self.title.sizeHint().height() + _GAP if not self.title.isHidden() else 0
         return QSize(hint.width(), self.current().minimumSizeHint().height() + title)
 
     def choose(self, name: str) -> None:
-        """Show a view, at the position that was chosen in another one."""
+        """Make the view with this key current, at the position shared by all views."""
         self._stack.setCurrentWidget(self.views[name])
         self.views[name].look_at(self._position)
 
     def forget(self) -> None:
-        """Another project: nothing that is shown is true any more."""
+        """Reset the views: another project has been opened."""
         self._answered.clear()
         self._position, self._starts = -1, ()
         for view in self.views.values():
             view.forget()
 
     def show_beside(self, title: str) -> None:
-        """Say which model it is, "" where it is the only one. The sentence of two panes stands above both."""
+        """Show the name of the model, or hide it if `title` is "". With a title, the views' sentences are hidden: the
+        stack shows the sentence above both panes.
+        """
         self.title.setText(title)
         self.setAccessibleName(title)
         if self.title.isHidden() == bool(title):
@@ -90,20 +92,22 @@ class ViewPane(QWidget):
                 view.sentence.setVisible(not title)
 
     def set_narrow(self, narrow: bool) -> None:
-        """Whether there is only half of the width."""
+        """Lay out the views for half of the width if `narrow`."""
         for view in self.views.values():
             view.set_narrow(narrow)
         self._stack.updateGeometry()
 
     def follow(self, other: "ViewPane") -> None:
-        """Show the view of another pane, with what was chosen in it."""
+        """Show the same view as another pane, with what was chosen there."""
         self._position = self._position_of(other)
         name = other._name()
         self.choose(name)
         self.views[name].follow(other.views[name])
 
     def _position_of(self, other: "ViewPane") -> int:
-        """The position that another pane looks at; where its tokens are others, the one of the same character."""
+        """The position shown in another pane. If the texts are tokenized differently: that of the token with the same
+        character.
+        """
         position = other.current().shown_position() if other.current().scope != "model" else other._position
         known = bool(self._starts) and 0 < position < len(other._starts)
         if not known or self._starts == other._starts:
@@ -113,7 +117,7 @@ class ViewPane(QWidget):
     # --- Questions and answers ----------------------------------------------------------------------------------
 
     def question(self, checkpoint: str, text: str) -> Question | None:
-        """What the current view asks; None if it shows it already."""
+        """The next question of the current view; None if it shows the answer to all of them."""
         name, view = self._name(), self.current()
         text = "" if view.scope == "model" else text
         at = {"window": self._position, "position": self._position}.get(view.scope, 0)
@@ -126,16 +130,16 @@ class ViewPane(QWidget):
         return Question(view.further(), checkpoint) if view.further() else None
 
     def set_waiting(self) -> None:
-        """The answer is being computed."""
+        """Mark the current view as being recomputed."""
         self.current().set_waiting(True)
 
     def give_up(self) -> None:
-        """No answer will come."""
+        """Stop waiting: there will be no answer."""
         for view in self.views.values():
             view.give_up()
 
     def show_answer(self, answer: Answer) -> None:
-        """Show an answer in its view."""
+        """Show an answer in the view that it belongs to."""
         question = answer.question
         for view in self.views.values():
             view.set_waiting(False)

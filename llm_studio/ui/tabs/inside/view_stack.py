@@ -1,4 +1,4 @@
-"""The views of a model, one of them shown, and beside them those of a second one."""
+"""The views of a model, one at a time, with those of a pinned model beside them."""
 
 from pathlib import Path
 
@@ -14,26 +14,26 @@ from llm_studio.ui.views import pictures
 from llm_studio.ui.widgets.basics import Segmented, icon_button, label, let_shrink, row
 
 _LEAST, _LEAST_NARROW = 460, 730
-"""Pixels of height in which all of a view can be used; in half of the width."""
+"""Minimum height of a view in pixels, at full and at half width."""
 _WIDE = 1000
-"""Pixels of width from which on two panes are side by side, not one below the other."""
+"""Minimum width in pixels at which two panes are side by side instead of one below the other."""
 
 
 class ViewStack(QWidget):
-    """Chooses a view, and lets two panes show the same one."""
+    """Selects the view that one or two panes show."""
 
     changed = Signal()
-    """The views may have other questions."""
+    """The queries of the views may have changed."""
     text_changed = Signal(str)
-    """The user has changed the text in a view."""
+    """The text after the user has changed it in a view."""
     not_saved = Signal(str)
-    """Why a picture could not be saved."""
+    """Why an image could not be saved."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.main = ViewPane(self)
         self.pinned: ViewPane | None = None
-        """The views of the second model, made when they are first needed; hidden where there is none."""
+        """The views of the pinned model, created when first needed and hidden while none is pinned."""
         self._titles = "", ""
         names = {key: view.accessibleName() for key, view in self.main.views.items()}
         self.choice = Segmented(self, names, _("What is shown"))
@@ -48,7 +48,7 @@ class ViewStack(QWidget):
         self._panes = row(spacing=GAP)
         self._panes.addWidget(self.main, 1)
         self._shown = QWidget(self)
-        """What is saved as a picture."""
+        """The widget that is saved as an image."""
         shown = QVBoxLayout(self._shown)
         shown.setContentsMargins(0, 0, 0, 0)
         shown.setSpacing(GAP)
@@ -77,11 +77,11 @@ class ViewStack(QWidget):
         pane.text_changed.connect(self.text_changed)
 
     def panes(self) -> list[ViewPane]:
-        """Those that are shown."""
+        """The panes that are shown."""
         return [self.main] + ([self.pinned] if self.pinned is not None and not self.pinned.isHidden() else [])
 
     def show_beside(self, title: str, pinned: str) -> None:
-        """Say which model is shown, and show the views of a second one; "" for its title where there is none."""
+        """Show the titles of the two models, and the views of the pinned one. `pinned` is "" if none is pinned."""
         if (title, pinned) != self._titles:
             self._titles = title, pinned
             self._show_titles(title, pinned)
@@ -100,12 +100,12 @@ class ViewStack(QWidget):
                 self.pinned.follow(self.main)
             self.pinned.show_beside(pinned)
             self.pinned.setVisible(bool(pinned))
-        if bool(pinned) != was_pinned:  # to measure all parts again takes long, and moments follow each other quickly
+        if bool(pinned) != was_pinned:  # a new layout takes too long for every moment of a playback
             self._arrange()
             self._share_scale()
 
     def _arrange(self) -> None:
-        """Put two panes side by side, or one below the other where there is little room."""
+        """Put two panes side by side, or one below the other if the window is narrow."""
         panes, wide = self.panes(), self.width() >= _WIDE
         self._panes.setDirection(QHBoxLayout.Direction.LeftToRight if wide else QHBoxLayout.Direction.TopToBottom)
         for pane in panes:
@@ -113,7 +113,7 @@ class ViewStack(QWidget):
         self._fit_height()
 
     def _fit_height(self) -> None:
-        """A model of many layers needs more height than others: the page then scrolls."""
+        """Set the minimum height to what the views need: with a deep model the page then scrolls."""
         panes, wide = self.panes(), self.width() >= _WIDE
         rows = 1 if wide else len(panes)
         needed = rows * max(pane.minimumSizeHint().height() if pane.isVisible() else 0 for pane in panes)
@@ -121,16 +121,16 @@ class ViewStack(QWidget):
         self.setMinimumHeight(max(least, needed + self.choice.sizeHint().height() + 2 * GAP))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Use the width."""
+        """Arrange the panes for the new width."""
         super().resizeEvent(event)
         self._arrange()
 
     def hasHeightForWidth(self) -> bool:  # noqa: N802  Qt's
-        """The views take what room there is, however their sentences break."""
+        """Disable height-for-width: the views adapt to any height, however their sentences wrap."""
         return False
 
     def show_answer(self, pane: ViewPane, answer: Answer) -> None:
-        """Show an answer. What a view chose by itself is chosen in both panes."""
+        """Show an answer in `pane`; the pinned pane follows what the main one selected by default."""
         self.show_progress(1)
         pane.show_answer(answer)
         if self.pinned is not None and self.pinned in self.panes():
@@ -140,7 +140,7 @@ class ViewStack(QWidget):
         self.changed.emit()
 
     def _share_scale(self) -> None:
-        """Draw both panes on one scale."""
+        """Use the same scale in both panes."""
         views = [pane.current() for pane in self.panes()]
         limits = [view.limits() for view in views]
         known = [pair for pair in limits if pair is not None]
@@ -148,30 +148,30 @@ class ViewStack(QWidget):
             view.show_limits(min(low for low, _high in known), max(high for _low, high in known))
 
     def current(self) -> str:
-        """The name of the view that is shown."""
+        """The key of the view that is shown, as in `ViewPane.views`."""
         return self.choice.current()
 
     def choose(self, name: str) -> None:
-        """Show a view."""
+        """Show the view with this key."""
         self.choice.choose(name)
         self._on_view(name)
 
     def forget(self) -> None:
-        """Another project: nothing that is shown is true any more."""
+        """Reset the views: another project has been opened."""
         for pane in (self.main, self.pinned):
             if pane is not None:
                 pane.forget()
         self.stop_waiting()
 
     def stop_waiting(self) -> None:
-        """No answer will come."""
+        """Stop waiting: there will be no answer."""
         self.show_progress(1)
         for pane in self.panes():
             pane.give_up()
 
     @Slot(float)
     def show_progress(self, done: float) -> None:
-        """A long computation is so far."""
+        """Show the progress of a computation, from 0 to 1; hide the bar when it is done."""
         self.progress.setVisible(done < 1)
         self.slow.setVisible(done < 1 and self.width() >= _WIDE)
         self.progress.setRange(0, 1000)
@@ -188,7 +188,7 @@ class ViewStack(QWidget):
 
     @Slot()
     def _on_chosen(self) -> None:
-        """What is chosen in one pane is shown in the other one too."""
+        """Let the other pane follow what was chosen in one."""
         here = self.sender()
         for pane in self.panes():
             if isinstance(here, ViewPane) and pane is not here:
@@ -196,17 +196,17 @@ class ViewStack(QWidget):
         self._share_scale()
         self.changed.emit()
 
-    # --- Pictures -----------------------------------------------------------------------------------------------
+    # --- Images -------------------------------------------------------------------------------------------------
 
     @Slot()
     def _save_png(self) -> None:
-        self._ask_file("png", _("Pictures (*.png)"))
+        self._choose_file("png", _("Pictures (*.png)"))
 
     @Slot()
     def _save_svg(self) -> None:
-        self._ask_file("svg", _("Drawings (*.svg)"))
+        self._choose_file("svg", _("Drawings (*.svg)"))
 
-    def _ask_file(self, kind: str, kinds: str) -> None:
+    def _choose_file(self, kind: str, kinds: str) -> None:
         name = f"{self.current()}.{kind}"
         dialog = QFileDialog(self, _("Save the picture"), str(Path.home() / name), kinds)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
