@@ -1,10 +1,10 @@
-"""The account of an import: how many files became documents, and what was left out, by reason and by name.
+"""The account of an import: how many files were read, and what was left out, by reason and name.
 
     files seen = files read + files left out
 
-A file inside an archive counts as one, the archive itself only where it can't be opened; a folder that isn't entered
-(hidden, a link) counts as one. Besides whole files, records, pages and parts of documents can be left out.
-Of a dataset from the hub, the records are counted as well:
+Each file in an archive counts, the archive itself only if it can't be opened; a folder that isn't entered (hidden, a
+link) counts as one file. Besides whole files, records, pages and parts of documents can be left out. For a dataset
+from the hub, the records are counted as well:
 
     records seen = records read + records left out
 """
@@ -20,11 +20,11 @@ from llm_studio.records import Count
 
 ACCOUNT_VERSION = 1
 MAX_NAMED = 10
-"""Number of things left out for one reason that are named; the others are counted."""
+"""Maximum number of names kept for one reason; the rest is only counted."""
 _MAX_NAME = 200
 _MAX_DETAIL = 400
 INSIDE = " › "
-"""Stands between an archive and the name of a file in it."""
+"""Separator between the path of an archive and the name of a file in it."""
 
 FILES, RECORDS, PAGES, PARTS = "files", "records", "pages", "parts"
 
@@ -76,7 +76,7 @@ CUT_OFF = N_("the rest of a file that is cut off or damaged")
 
 @dataclass(frozen=True)
 class Named:
-    """One thing left out: its `name`, relative to what was imported, and `detail`, a sentence or ""."""
+    """Something left out: its `name`, relative to what was imported, and `detail`, a sentence or ""."""
 
     name: str
     detail: str = ""
@@ -84,7 +84,7 @@ class Named:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What was left out for one `reason`, an English message to be translated: `count` of `unit`, the first named."""
+    """What was left out for one `reason` (an untranslated message): `count` items of `unit`, the first ones named."""
 
     unit: str
     reason: str
@@ -94,7 +94,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Account:
-    """The account of one import. Records are counted of downloads only."""
+    """The account of one import. Records are counted for downloads only."""
 
     files_seen: Count = 0
     files_read: Count = 0
@@ -105,16 +105,16 @@ class Account:
 
     @property
     def files_left_out(self) -> int:
-        """The number of files that were left out as a whole."""
+        """Number of files left out as a whole."""
         return self.count_left_out(FILES)
 
     def count_left_out(self, unit: str) -> int:
-        """The number of files, records, pages or parts that were left out."""
+        """Number of files, records, pages or parts left out."""
         return sum(entry.count for entry in self.left_out if entry.unit == unit)
 
 
 def merge(entries: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
-    """The entries with those for the same reason put together, in the order in which they come first."""
+    """Merge entries of the same unit and reason; the result is in order of first appearance."""
     found: dict[tuple[str, str], LeftOut] = {}
     for entry in entries:
         before = found.get((entry.unit, entry.reason), LeftOut(entry.unit, entry.reason, 0))
@@ -125,10 +125,10 @@ def merge(entries: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
 
 @dataclass
 class AccountBuilder:
-    """Keeps the account while files are read; `root` is the path of what is imported.
+    """Builds the account while files are read; `root` is the path of what is imported.
 
-    Files are seen when a folder or an archive is listed, and then read or left out one by one: both are counted
-    independently, so that a file that is forgotten shows.
+    Files are counted as seen when a folder or an archive is listed, and then one by one as read or left out. The counts
+    are independent, so that a file that was overlooked shows up as a difference.
     """
 
     root: str = ""
@@ -139,16 +139,16 @@ class AccountBuilder:
     _first: dict[tuple[str, str], list[Named]] = field(default_factory=dict[tuple[str, str], list[Named]])
 
     def see(self, files: int) -> None:
-        """So many files are in what is imported."""
+        """Count `files` files that were found."""
         self.files_seen += files
 
     def open_archive(self, members: int) -> None:
-        """What was seen as one file is an archive of `members` files."""
+        """Count the `members` of an archive instead of the archive itself, which was seen as one file."""
         self.archives += 1
         self.files_seen += members - 1
 
     def leave_out(self, unit: str, reason: str, name: str, detail: str = "") -> None:
-        """Count something that is left out; the first ones are named."""
+        """Count something left out; the names of the first ones are kept."""
         key = unit, reason
         self._counts[key] += 1
         named = self._first.setdefault(key, [])
@@ -158,28 +158,28 @@ class AccountBuilder:
             named.append(Named(_storable(short)[:_MAX_NAME], detail))
 
     def leave_out_record(self, reason: str, file: str, position: int, place: str) -> None:
-        """Count a record that is left out. `place` is the template of its position: "{path}, line {line}"."""
+        """Count a record left out. `place`: a template for its position, such as "{path}, line {line}"."""
         if self._counts[RECORDS, reason] < MAX_NAMED:
             self.leave_out(RECORDS, reason, place.format(path=self.relative(file), line=position))
         else:
             self._counts[RECORDS, reason] += 1
 
     def relative(self, name: str) -> str:
-        """`name` without the path of what is imported."""
+        """`name` relative to the path of what is imported."""
         for separator in (os.sep, "/", INSIDE):
             if self.root and name.startswith(self.root + separator):
                 return name[len(self.root + separator) :]
         return PurePath(name).name if name == self.root else name
 
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What was left out so far."""
+        """What has been left out so far."""
         return tuple(
             LeftOut(unit, reason, count, tuple(self._first[unit, reason]))
             for (unit, reason), count in self._counts.items()
         )
 
     def account(self) -> Account:
-        """The account so far. Files that were neither read nor left out weren't reached."""
+        """The account so far. Files that were neither read nor left out count as not reached."""
         left = list(self.left_out())
         unreached = self.files_seen - self.files_read - sum(e.count for e in left if e.unit == FILES)
         if unreached > 0:
@@ -188,5 +188,5 @@ class AccountBuilder:
 
 
 def _storable(text: str) -> str:
-    """`text` without halves of surrogate pairs, which names of files can hold and JSON can't."""
+    """`text` without lone surrogates, which file names can contain but UTF-8 can't encode."""
     return text.encode("utf-8", "replace").decode()

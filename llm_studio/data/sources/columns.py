@@ -17,9 +17,9 @@ _MAX_LENGTH = 4000
 
 
 def guess_text_column(columns: Mapping[str, Sequence[object]]) -> str | None:
-    """The column that looks most like text, judging by some values of each; None where none does.
+    """The column that looks most like text, judging by some values of each; None if none does.
 
-    A column of lists of strings (lines, paragraphs) counts as text. The names decide between similar lengths.
+    A column of lists of strings (lines, paragraphs) counts as text. Between columns of similar length, names decide.
     """
     scores = {name: _score(name, values) for name, values in columns.items()}
     best = max(scores, key=lambda name: scores[name], default=None)

@@ -1,9 +1,9 @@
-"""Conversations: how they are recognised among records, and rendered as one text each.
+"""Conversations: recognizing them among records, and rendering each as one text.
 
     <|user|>What is a cat?<|assistant|>An animal that sleeps.<|user|>And then?<|assistant|>It eats.
 
 A system message is put before the next question, inside the user's turn. A special token in the text of a message is
-written with a space in it, so that it can't be mistaken for a turn.
+written with a space in it, so that it can't be mistaken for the start of a turn.
 """
 
 import re
@@ -31,7 +31,7 @@ _LISTS = (
 """Fields that hold the turns of a conversation: {"role", "content"}, {"from", "value"} as in ShareGPT,
 {"sender", "text"} as in exports of Claude, {"role", "parts"} as in those of Gemini."""
 _TREE = "mapping"
-"""The field of an export of ChatGPT that holds the messages, each with its parent: there are branches."""
+"""The field of ChatGPT exports that holds the messages as a tree, each with its parent."""
 _ROLES = {
     "user": USER, "human": USER, "prompter": USER,
     "assistant": ASSISTANT, "gpt": ASSISTANT, "bot": ASSISTANT, "model": ASSISTANT, "chatgpt": ASSISTANT,
@@ -51,7 +51,7 @@ _PAIRS = (
     ("input", "output", None),
     ("query", "response", None),
 )
-"""Names of the question, the answer and the context of the question in well-known datasets."""
+"""Field names of the question, the answer and the context of the question in well-known datasets."""
 _SYSTEM_FIELDS = ("system", "system_prompt")
 _Turn = tuple[str, str]
 
@@ -59,13 +59,13 @@ _Turn = tuple[str, str]
 def is_conversation(record: Mapping[str, object]) -> bool:
     """Whether `record` is a conversation: turns of a user and an assistant, or a question with its answer.
 
-    A record with a field “text” is not a conversation: it already holds the text as its author wants it.
+    A record with a field “text” and no list of turns isn't one: it already holds the text as its author wants it.
     """
     return bool(_turns(record))
 
 
 def why_not(record: Mapping[str, object]) -> str:
-    """Why a record that holds turns is no conversation: an English message; "" where it holds none."""
+    """Why a record with turns isn't a conversation, as an untranslated message; "" if it has no readable turn."""
     turns = _listed(record)
     if not turns:
         return ""
@@ -76,12 +76,12 @@ def why_not(record: Mapping[str, object]) -> str:
 
 
 def is_message(record: Mapping[str, object]) -> bool:
-    """Whether `record` is a single message, one of those that make up a conversation."""
+    """Whether `record` is a single message of a conversation."""
     return bool({"role", "from", "sender"} & record.keys()) and _turn(record) is not None
 
 
 def render(record: Mapping[str, object]) -> str:
-    """Render the conversation as one text. Raises ValueError where the record isn't a conversation."""
+    """Render the conversation as one text. Raises ValueError if the record isn't a conversation."""
     turns = _turns(record)
     if not turns:
         raise ValueError("not a conversation")
@@ -99,7 +99,7 @@ def render(record: Mapping[str, object]) -> str:
 
 
 def escape_markers(text: str) -> str:
-    """Return `text` without anything that could be mistaken for a special token: “<|user|>” becomes “<| user|>”."""
+    """Return `text` with a space in each special token: “<|user|>” becomes “<| user|>”."""
     if "<|" in text:
         for token in SPECIAL_TOKENS:
             text = text.replace(token, f"<| {token[2:]}")
@@ -107,17 +107,17 @@ def escape_markers(text: str) -> str:
 
 
 def split_at_markers(text: str) -> list[str]:
-    """The text before the first marker, then each marker and the text after it, in turn."""
+    """Split `text` into the text before the first marker, then each marker followed by the text after it."""
     return _MARKERS.split(text)
 
 
 def without_markers(text: str) -> str:
-    """The text of a conversation with a line end in place of each marker."""
+    """The text of a conversation with a line break in place of each marker."""
     return _MARKERS.sub("\n", text)
 
 
 def _turns(record: Mapping[str, object]) -> list[_Turn]:
-    """The turns of the conversation; empty where `record` isn't one."""
+    """The turns of the conversation; empty if `record` isn't one."""
     turns = _listed(record)
     if turns is not None:
         return _checked([_turn(turn) for turn in turns])
@@ -127,7 +127,7 @@ def _turns(record: Mapping[str, object]) -> list[_Turn]:
 
 
 def _listed(record: Mapping[str, object]) -> Sequence[object] | None:
-    """The turns of a record that holds a list or a tree of them."""
+    """The turns of a record that holds a list or a tree of them; otherwise None."""
     for name in _LISTS:
         turns = record.get(name)
         if _is_list(turns):
@@ -139,7 +139,7 @@ def _listed(record: Mapping[str, object]) -> Sequence[object] | None:
 
 
 def _branch(tree: Mapping[str, object], last: object) -> list[object]:
-    """The messages from the first one to `last`, the newest of the branch that was shown; hidden ones are left out."""
+    """The messages from the first one to `last`, the newest of the displayed branch, without hidden ones."""
     if not isinstance(last, str) or last not in tree:
         last = next(reversed(list(tree)), "")
     found: list[object] = []
@@ -158,7 +158,7 @@ def _branch(tree: Mapping[str, object], last: object) -> list[object]:
 
 
 def _is_hidden(message: Mapping[str, object]) -> bool:
-    """Whether a message of ChatGPT was never shown: an empty one, one to a tool, or what a tool answered."""
+    """Whether a ChatGPT message was never displayed: an empty one, one to or from a tool, or a system message."""
     metadata, recipient = message.get("metadata"), message.get("recipient", "all")
     if isinstance(metadata, Mapping) and cast("Mapping[str, object]", metadata).get(
         "is_visually_hidden_from_conversation"
@@ -177,7 +177,7 @@ def _is_list(value: object) -> bool:
 
 
 def _checked(turns: list[_Turn | None]) -> list[_Turn]:
-    """The turns, if all are valid and both sides say something."""
+    """The turns if all are valid and both sides have text; otherwise an empty list."""
     valid = [turn for turn in turns if turn is not None]
     speakers = {role for role, content in valid if content.strip()}
     return valid if len(valid) == len(turns) and {USER, ASSISTANT} <= speakers else []
@@ -196,7 +196,7 @@ def _turn(turn: object) -> _Turn | None:
 
 
 def _role(fields: Mapping[str, object]) -> str:
-    """Who speaks, in lower case; "" where that isn't said."""
+    """The role of the speaker in lower case; "" if unknown."""
     author = fields.get("author")
     role = fields.get("role", fields.get("from", fields.get("sender")))
     if role is None and isinstance(author, Mapping):
@@ -205,7 +205,7 @@ def _role(fields: Mapping[str, object]) -> str:
 
 
 def _content(content: object) -> str | None:
-    """The text of a message; a list of parts counts if all of them are texts."""
+    """The text of a message, or of a list of parts if all are texts; otherwise None."""
     if isinstance(content, str):
         return content
     if isinstance(content, Mapping):  # {"content_type": "text", "parts": [...]} of ChatGPT
@@ -222,7 +222,7 @@ def _content(content: object) -> str | None:
 def _pair(record: Mapping[str, object]) -> list[_Turn]:
     for question_field, answer_field, context_field in _PAIRS:
         question, answer = record.get(question_field), _answer(record.get(answer_field))
-        if isinstance(answer, list):  # messages that were preferred, with those before them or without
+        if isinstance(answer, list):  # the preferred messages, with or without those before them
             if any(role == USER for role, _text in answer):
                 return answer
             answer = answer[-1][1] if answer else None
@@ -254,6 +254,6 @@ def _answer(value: object) -> str | list[_Turn] | None:
 
 
 def _checked_side(turns: list[_Turn | None]) -> list[_Turn]:
-    """The turns, if all are valid and the assistant says something last."""
+    """The turns if all are valid and the last one is the assistant's; otherwise an empty list."""
     valid = [turn for turn in turns if turn is not None]
     return valid if valid and len(valid) == len(turns) and valid[-1][0] == ASSISTANT else []

@@ -1,19 +1,18 @@
-"""Limits on what a small file may expand to: an archive, or a Parquet file. Files from elsewhere can be made to fill
-memory and disk."""
+"""Limits on the expanded size of archives and Parquet files: a small malicious file could fill memory and disk."""
 
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, size
 
 MAX_RATIO = 200
-"""Limit of the compression ratio: texts reach 3 or 4, tables 20."""
+"""Maximum compression ratio: texts reach 3 or 4, tables 20."""
 FREE_BYTES = 1 << 26
-"""Expanded bytes that are allowed whatever the ratio."""
+"""Number of expanded bytes allowed at any ratio."""
 MAX_EXPANDED = 1 << 40
-"""Limit of the expanded bytes of a file."""
+"""Maximum number of expanded bytes of one file."""
 
 
 class ExpansionError(SourceError):
-    """The file `name` expands to too much: nothing more is read from it."""
+    """The file `name` expands to more than the limit: the rest of it isn't read."""
 
     def __init__(self, name: str, what: str, to_do: str) -> None:
         super().__init__(what, to_do)
@@ -21,10 +20,10 @@ class ExpansionError(SourceError):
 
 
 class Budget:
-    """Limits what the file `name` of `packed` bytes expands to, together with the files inside it.
+    """Limits the expanded size of the file `name` of `packed` bytes, including the files inside it.
 
-    `outer`: the budget of the archive that the file is in. `declared`: expanded bytes that are known to be right, such
-    as those of a source that we have written ourselves.
+    `outer`: the budget of the archive that contains the file, from which expanded bytes are deducted as well.
+    `declared`: an expanded size that is allowed because it is known, such as that of a source.
     """
 
     def __init__(self, name: str, packed: int, outer: "Budget | None" = None, declared: int = 0) -> None:
@@ -41,7 +40,7 @@ class Budget:
             self._outer.spend(count)
 
     def require(self, count: int) -> None:
-        """Raise ExpansionError unless so many bytes more are allowed."""
+        """Raise ExpansionError if `count` more bytes would exceed the limit."""
         if self._spent + count > self._limit:
             raise self._exceeded(self._name, self._limit)
 
@@ -56,7 +55,7 @@ class Budget:
 
 
 class ParquetBudget(Budget):
-    """The same for a Parquet file, which can declare any number of empty or repeated values."""
+    """The budget of a Parquet file, which can declare any number of empty or repeated values."""
 
     def _exceeded(self, name: str, limit: int) -> ExpansionError:
         return ExpansionError(

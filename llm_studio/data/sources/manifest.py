@@ -1,6 +1,6 @@
 """The manifest of a source: `<name>.meta.json`, next to its texts in `<name>.parquet`.
 
-A source downloaded in steps is a folder of Parquet files, see `sharded.py`: its manifest lists them as `parts`.
+A source downloaded in parts is a folder of Parquet files, see `sharded.py`; its manifest lists them as `parts`.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ MANIFEST_VERSION = 1
 
 @dataclass(frozen=True)
 class _Options:
-    """What is used of the options that texts were read with."""
+    """The entries of `Source.options` that the program reads back."""
 
     max_documents: Count | None = None
     max_bytes: Count | None = None
@@ -26,7 +26,7 @@ class _Options:
 
 
 def _read_account(value: object) -> Account | None:
-    """The account in a manifest; None where there is none, or one that a newer program wrote."""
+    """The account in a manifest; None if there is none or if a newer version of the program wrote it."""
     if value is None:
         return None
     account = records.decode(value, Account)
@@ -35,12 +35,13 @@ def _read_account(value: object) -> Account | None:
 
 @dataclass(frozen=True)
 class Source:
-    """One origin of texts, as its manifest describes it.
+    """One origin of texts, as described by its manifest.
 
-    `bytes` is the size of the texts in UTF-8. `sha256` is that of the documents, whatever the file that holds them and
-    the chunks they were cut into. `notes` are messages for the user, `options` the options the texts were read with.
-    `conversations`: the texts are rendered by data/sources/conversations.py, with special tokens between the turns.
-    `account`: what was read and left out; None for built-in stories and sources of earlier versions.
+    `bytes` is the size of the texts in UTF-8. `sha256` is the hash of the documents, independent of the chunks they
+    were cut into; for several parts, it is the hash of their hashes. `notes` are messages for the user,
+    `options` the options with which the texts were read. `conversations`: the texts were rendered by
+    data/sources/conversations.py, with special tokens between the turns. `account`: what was read and left out; None
+    for sources without one, such as built-in stories and those of earlier versions.
     """
 
     name: str
@@ -58,10 +59,10 @@ class Source:
 
 @dataclass(frozen=True)
 class UnusableSource(Source):
-    """A source whose texts can't be read: its figures are those of its manifest, as far as that can be read.
+    """A source whose texts can't be read; its figures come from its manifest, if that can be read.
 
-    `problem` says why and `to_do` what to do. `damaged`: it has to be replaced or removed; otherwise it was made by a
-    newer program, say, or another program holds its file.
+    `problem` is the reason, `to_do` the remedy. `damaged`: it has to be replaced or removed; otherwise, for instance, a
+    newer version made it or another program has locked its file.
     """
 
     problem: str = ""
@@ -73,8 +74,8 @@ class UnusableSource(Source):
 class SourcePart:
     """One Parquet file of a sharded source.
 
-    `file` is the size of the file in bytes, `end` the position in the origin after its last document. `records`: how
-    many were read for it, None for a part that an earlier version wrote; `left_out`: those that are no documents.
+    `file` is the size of the file in bytes, `end` the position in the origin after its last document. `records`: the
+    number of records read for it, None if an earlier version wrote it; `left_out`: the records that were left out.
     """
 
     documents: Count
@@ -89,7 +90,7 @@ class SourcePart:
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The Parquet files of a source: their bytes, all together, and the parts of a sharded one."""
+    """The Parquet files of a source: `file` is their total size in bytes, `parts` those of a sharded source."""
 
     file: Count
     parts: list[SourcePart] = field(default_factory=list[SourcePart])
@@ -106,9 +107,9 @@ def manifest_path(folder: Path, name: str) -> Path:
 
 
 def read_manifest(folder: Path, name: str, newest: int | None = MANIFEST_VERSION) -> tuple[Source, SourceFiles] | None:
-    """What the manifest of the source `name` says; None where there is none.
+    """Read the manifest of the source `name`; returns None if there is none.
 
-    Raises RecordError, NewerRecordError where its version is above `newest`; None: any is read as far as it goes.
+    Raises RecordError, and NewerRecordError if its version is above `newest` (None: any version is accepted).
     """
     path = manifest_path(folder, name)
     content = records.load(path, newest=newest, most=records.MOST_BYTES_OF_MANY)
@@ -119,11 +120,11 @@ def read_manifest(folder: Path, name: str, newest: int | None = MANIFEST_VERSION
 
 
 def unusable(name: str, known: Source | None, error: StudioError, damaged: bool) -> UnusableSource:
-    """The source of this name, whose texts can't be read because of `error`. `known`: its manifest, if that can be."""
+    """The source `name`, whose texts can't be read because of `error`. `known`: its manifest, if readable."""
     known = known or Source(name, "", 0, 0, 0, "", "")
     return UnusableSource(**vars(known), problem=error.what, to_do=error.to_do, damaged=damaged)
 
 
 def part_files(path: Path, parts: Sequence[SourcePart]) -> list[tuple[Path, int]]:
-    """The files of the sharded source in the folder `path`, and the number of documents in each."""
+    """The path and the number of documents of each file of the sharded source in the folder `path`."""
     return [(path / f"{n:05d}.parquet", part.documents) for n, part in enumerate(parts)]

@@ -1,6 +1,6 @@
-"""Fields inside the fields of a record, named with dots: “tweet.full_text”; and the text that a value holds.
+"""Nested fields of a record, named with dots (“tweet.full_text”), and the text of a value.
 
-A list of records counts as a field for each of their fields: “paragraphs.text” is the list of their texts.
+A list of records has the fields of its records: “paragraphs.text” is the list of their texts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,22 +8,22 @@ from typing import Final, cast
 
 MAX_DEPTH = 8
 MAX_FIELDS = 1000
-"""Limit of the fields of a record that are named: an object can have a million."""
+"""Maximum number of fields listed for a record: an object can have a million."""
 
 
 class _Missing:
-    """There is no such field."""
+    """The type of MISSING, which means that there is no such field."""
 
 
 MISSING: Final = _Missing()
 
 
 def value_of(record: Mapping[str, object], name: str) -> object:
-    """The value of a field by its dotted name: MISSING where there is none, None inside a field that is null."""
+    """The value of a field by its dotted name: MISSING if there is none, None if it is inside a null or empty field."""
     if name in record:
         return record[name]
     place = name.find(".")
-    while place >= 0:  # the name of a field can have dots itself
+    while place >= 0:  # field names can contain dots themselves
         found = _inside(record[name[:place]], name[place + 1 :]) if name[:place] in record else MISSING
         if found is not MISSING:
             return found
@@ -42,7 +42,7 @@ def _inside(value: object, name: str) -> object:
 
 
 def flatten(record: Mapping[str, object], depth: int = MAX_DEPTH) -> dict[str, object]:
-    """The fields of a record and of the records in it, by dotted name."""
+    """The fields of a record and of its nested records, by dotted name."""
     found: dict[str, object] = {}
     for name, value in record.items():
         if len(found) >= MAX_FIELDS:
@@ -72,14 +72,14 @@ def _fields_in(value: object, depth: int) -> dict[str, object]:
 
 
 def is_list(value: object) -> bool:
-    """Whether a value is a list of others."""
+    """Whether a value is a list or another sequence, except strings and bytes."""
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def joined(value: object, separator: str, depth: int = MAX_DEPTH) -> str | None:
-    """The text that a value holds, "" where it holds none; None for numbers, records and the like.
+    """The text of a value: "" if it is null or empty, None if it isn't a text (a number or a record, for example).
 
-    The texts in a list are joined by `separator`, those in the lists in it by line ends.
+    The texts in a list are joined by `separator`, those in nested lists by line breaks.
     """
     if isinstance(value, str):
         return value

@@ -1,9 +1,9 @@
-"""Parquet files read in batches of bounded memory, as record batches.
+"""Reading of Parquet files as record batches of bounded size.
 
-A Parquet file of some kilobytes can declare millions of nulls, or repeat one entry of a dictionary as often. So what
-the metadata declares is compared with the size of the file before anything is read, and the values are counted before
-they become Python objects. A batch is small even where the values are not: the longest entry of a dictionary is looked
-up first, since its copies take no space in the file but all of theirs in memory.
+A Parquet file of a few kilobytes can declare millions of nulls, or millions of copies of one dictionary entry.
+Therefore the sizes in the metadata are compared with the size of the file before anything is read, and the values are
+counted before they become Python objects. Batches are small even if values are large: the longest entry of a dictionary
+is determined first, since its copies take memory but no space in the file.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,40 +16,39 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 VALUE_BYTES = 16
-"""What a value counts at least, an empty one too: reading it takes half a microsecond."""
+"""Minimum number of bytes counted for a value, even an empty one: reading it takes half a microsecond."""
 MAX_ROWS = 256
-"""A usual limit of the rows read at once."""
+"""Default limit of the number of rows in a batch."""
 _BATCH_BYTES = 1 << 20
 _MAX_BATCH_BYTES = 1 << 26
 _TEXT = "BYTE_ARRAY"
-"""The physical type of texts."""
+"""The physical type of text columns."""
 
 Opener = Callable[[list[str], Any], "pq.ParquetFile"]
-"""Opens a file: the columns given, by path, stay encoded by their dictionaries. Its metadata, where it is known."""
+"""Opens a file. Arguments: the paths of columns to keep dictionary-encoded, and the metadata if already known."""
 
 
 def opener_of(stream: BinaryIO) -> Opener:
-    """Opens the Parquet file in `stream`, which is read only as far as it is needed."""
+    """Return an opener for the Parquet file in `stream`, of which only what is needed is read."""
 
-    def opened(dictionaries: list[str], metadata: Any) -> "pq.ParquetFile":
+    def open_file(dictionaries: list[str], metadata: Any) -> "pq.ParquetFile":
         import pyarrow.parquet as pq
 
         metadata = metadata or read_metadata(stream)
         return pq.ParquetFile(stream, metadata=metadata, read_dictionary=dictionaries or None, pre_buffer=False,
                               buffer_size=_BATCH_BYTES)  # fmt: skip
 
-    return opened
+    return open_file
 
 
 def bounded_batches(
     opener: Opener, names: Sequence[str], budget: Budget, first: int = 0, max_rows: int = MAX_ROWS,
     max_batch_bytes: int = _MAX_BATCH_BYTES,
 ) -> Iterator[Any]:  # fmt: skip
-    """The columns `names` from row `first` on: about a megabyte, never more than `max_rows` rows, at a time,
-    as record batches.
+    """Yield the columns `names` from row `first` on as record batches of about a megabyte and at most `max_rows` rows.
 
-    Where a row group with a dictionary could make a batch larger than `max_batch_bytes`, its beginning is read twice.
-    Raises ExpansionError where there is more than `budget` allows, and Arrow's errors.
+    If dictionaries could make a batch larger than `max_batch_bytes`, the beginning of its row group is read twice.
+    Raises ExpansionError if there is more than `budget` allows, and Arrow's errors.
     """
     reader = _Reader(opener, names, max_batch_bytes)
     reader.require_declared(budget)
@@ -80,7 +79,7 @@ class _Reader:
         self._texts = {n: schema.column(n).path for n in self._columns if schema.column(n).physical_type == _TEXT}
 
     def require_declared(self, budget: Budget) -> None:
-        """Raise ExpansionError where the metadata declares more for a column than `budget` allows."""
+        """Raise ExpansionError if the metadata declares more for a column than `budget` allows."""
         budget.require(self.metadata.num_rows * VALUE_BYTES)
         values, size = dict.fromkeys(self._columns, 0), dict.fromkeys(self._columns, 0)
         for group in map(self.metadata.row_group, range(self.metadata.num_row_groups)):
@@ -92,7 +91,7 @@ class _Reader:
             budget.require(max(values[n] * VALUE_BYTES, size[n]))
 
     def batches(self, group: int, max_rows: int) -> Iterator[Any]:
-        """The rows of one row group."""
+        """Yield the rows of one row group as record batches."""
         metadata = self.metadata.row_group(group)
         rows = min(max_rows, metadata.num_rows * _BATCH_BYTES // max(metadata.total_byte_size, _BATCH_BYTES))
         file = self._file
@@ -107,7 +106,7 @@ class _Reader:
         )
 
     def _repeated(self, metadata: Any, rows: int, *, nested: bool) -> list[str]:
-        """The columns of texts whose dictionaries may expand to too much in so many rows, by path."""
+        """Paths of the text columns, either nested or not, whose dictionaries may expand too much in `rows` rows."""
         found: list[str] = []
         for n, path in self._texts.items():
             column = metadata.column(n)
@@ -138,7 +137,7 @@ def _longest(column: Any) -> int:
 
 
 def _expanded_size(array: Any) -> int:
-    """Bytes of the values in an array, each as often as it occurs."""
+    """Bytes of the values in an array, repeated values counted each time."""
     import pyarrow as pa
     from pyarrow.compute import call_function
 

@@ -1,10 +1,10 @@
-"""The metadata of a Parquet file, without those of its statistics that Arrow can't bear damaged.
+"""Reading of a Parquet file's metadata without the statistics that crash Arrow if they are damaged.
 
-Where the sizes in a column's SizeStatistics don't fit its type, Arrow throws an exception that nothing catches: the
-program ends. A flipped bit or a stranger's file is enough. Nothing here needs them, so the fields from the Bloom filter
-on are taken out of each column's record before Arrow sees it.
+If the sizes in a column's SizeStatistics don't fit its type, Arrow throws an exception that isn't caught anywhere, and
+the process terminates. A flipped bit or a malicious file is enough. The statistics aren't needed here, so the fields
+from the Bloom filter on are removed from each ColumnMetaData before Arrow parses it.
 
-The format: https://github.com/apache/parquet-format (parquet.thrift), in Thrift's compact protocol.
+Format: https://github.com/apache/parquet-format (parquet.thrift), in Thrift's compact protocol.
 """
 
 import io
@@ -13,25 +13,26 @@ from typing import Any, BinaryIO
 
 _MAGIC = b"PAR1"
 _TAIL = 8
-"""Bytes behind the metadata: their length and the magic number."""
+"""Number of bytes after the metadata: its length and the magic number."""
 _READ = 1 << 16
-"""Bytes at the end of a file that are read first."""
+"""Number of bytes at the end of a file that are read first."""
 MOST_BYTES = 1 << 25
-"""Of metadata: those of 300,000 columns of row groups, which take ten seconds."""
-_DEEPEST = 32
+"""Maximum size of the metadata: that of 300,000 column chunks, which take ten seconds to process."""
+_MAX_DEPTH = 32
 _ROW_GROUPS, _COLUMNS, _COLUMN = 4, 1, 3
 """FileMetaData.row_groups, RowGroup.columns, ColumnChunk.meta_data."""
 _FIRST_UNNEEDED = 14
-"""ColumnMetaData: bloom_filter_offset, bloom_filter_length, size_statistics, geospatial_statistics."""
+"""First field removed from ColumnMetaData: from it on, they are bloom_filter_offset, bloom_filter_length,
+size_statistics and geospatial_statistics."""
 
 _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE = 0, 1, 2, 3, 7
 _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID = 8, 9, 10, 11, 12, 13
 _FIXED = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8, _UUID: 16}
-"""Bytes of a field's value; numbers have as many as they need."""
+"""Size in bytes of the values of these types; integers are varints."""
 
 
 def read_metadata(stream: BinaryIO) -> Any:
-    """The metadata (pyarrow's FileMetaData) of the Parquet file in `stream`. Raises Arrow's errors, OSError."""
+    """The metadata (a pyarrow FileMetaData) of the Parquet file in `stream`. Raises Arrow's errors, OSError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -44,7 +45,7 @@ def read_metadata(stream: BinaryIO) -> Any:
 
 def _metadata_of(stream: BinaryIO) -> bytes:
     end = stream.seek(0, os.SEEK_END)
-    start = max(0, end - _READ)  # of a file on the network in one request, as a rule
+    start = max(0, end - _READ)  # usually a single request for a file on the network
     stream.seek(start)
     last = stream.read(_READ)
     length = int.from_bytes(last[-_TAIL:-4], "little")
@@ -60,29 +61,29 @@ def _metadata_of(stream: BinaryIO) -> bytes:
 
 
 def without_statistics(metadata: bytes) -> bytes:
-    """FileMetaData without the fields of each ColumnMetaData that aren't needed. Raises ValueError."""
+    """A serialized FileMetaData without the unneeded fields of each ColumnMetaData. Raises ValueError."""
     try:
-        return _Copy(metadata).made()
+        return _Copier(metadata).copy()
     except IndexError:
         raise ValueError("the metadata is cut off") from None
 
 
-class _Copy:
-    """Walks over a record and copies it, but for what is left out."""
+class _Copier:
+    """Parses a serialized struct and copies it without the unneeded fields."""
 
     def __init__(self, content: bytes) -> None:
         self._content, self._at = content, 0
         self._out = bytearray()
         self._copied = 0
 
-    def made(self) -> bytes:
-        """The copy."""
+    def copy(self) -> bytes:
+        """Return the copy."""
         self._struct((_ROW_GROUPS, _COLUMNS, _COLUMN), 0)
         self._copy_until_here()
         return bytes(self._out)
 
     def _struct(self, path: tuple[int, ...] | None, depth: int) -> None:
-        """Walk over a struct. `path`: the fields that lead to a ColumnMetaData, () for one, None for all others."""
+        """Parse a struct. `path`: the fields that lead from it to a ColumnMetaData, () for one, None if none do."""
         field = kept = 0
         while True:
             start = self._at
@@ -99,7 +100,7 @@ class _Copy:
                 self._value(kind, inner, depth)
 
     def _column_field(self, start: int, field: int, before: int, kind: int, depth: int) -> None:
-        """A field of a ColumnMetaData: its number counts from the one that was kept before."""
+        """Copy or remove a field of a ColumnMetaData. Field numbers are relative to the last one kept, `before`."""
         value = self._at
         self._copy_until(start)
         self._value(kind, None, depth)
@@ -111,7 +112,7 @@ class _Copy:
             self._copied = self._at
 
     def _value(self, kind: int, path: tuple[int, ...] | None, depth: int) -> None:
-        if depth > _DEEPEST:
+        if depth > _MAX_DEPTH:
             raise ValueError("the metadata is nested too deeply")
         if kind == _STRUCT:
             self._struct(path, depth + 1)
@@ -142,7 +143,7 @@ class _Copy:
             self._value(kind, path, depth + 1)
 
     def _bounded(self, count: int) -> int:
-        """A number of elements: each takes a byte at least."""
+        """Return `count` if as many bytes are left, since each element takes at least one."""
         if count > len(self._content) - self._at:
             raise ValueError("the metadata is cut off")
         return count
@@ -156,7 +157,7 @@ class _Copy:
         return value
 
     def _number(self) -> int:
-        """A varint."""
+        """Read a varint."""
         value = shift = 0
         while True:
             byte = self._byte()

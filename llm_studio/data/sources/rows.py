@@ -1,4 +1,4 @@
-"""Reading the Parquet files of sources: chunks of texts, from any document on."""
+"""Reading of the Parquet files of sources: chunks of text, from any document on."""
 
 import contextlib
 import errno
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 MAX_ROWS = 1 << 16
-"""Limit of the rows of a row group."""
+"""Maximum number of rows in a row group."""
 
 
 def rows_of_file(path: Path, name: str, document: int = 0, declared: int = 0) -> Iterator[Chunk]:
-    """The rows of a Parquet file of the source `name` from document number `document` on, counted from 0.
+    """Yield the rows of a Parquet file of the source `name` from document number `document` on, counted from 0.
 
-    `declared`: bytes that it is known to hold. Raises SourceError where it can't be read or holds far more.
+    `declared`: the size in bytes that it is known to expand to. Raises SourceError if the file can't be read or expands
+    to far more than its size allows.
     """
     with _translate_parquet_errors(path, name), open_regular(path) as stream:
         opener = opener_of(stream)
@@ -42,7 +43,7 @@ def rows_of_file(path: Path, name: str, document: int = 0, declared: int = 0) ->
 
 
 def _row_of(file: "pq.ParquetFile", document: int) -> int:
-    """The row where a document begins, from the column “ends” only, mostly from its statistics."""
+    """The row at which a document begins. Reads only the column “ends”, and mostly only its statistics."""
     row = 0
     for group in range(file.num_row_groups):
         metadata = file.metadata.row_group(group)
@@ -60,7 +61,7 @@ def _row_of(file: "pq.ParquetFile", document: int) -> int:
 
 
 def _columns(batch: Any) -> tuple[list[str], list[bool]]:
-    """The texts, and whether each ends its document."""
+    """The texts of a batch, and whether each one ends its document."""
     import pyarrow as pa
 
     texts: list[str | None] = batch.column("text").cast(pa.string()).to_pylist()
@@ -69,7 +70,7 @@ def _columns(batch: Any) -> tuple[list[str], list[bool]]:
 
 
 def damaged(name: str, detail: str) -> DamagedFileError:
-    """The error for texts of the source `name` that can't be read, or aren't those that were added."""
+    """The error for a source `name` whose texts can't be read, or have changed since they were added."""
     return DamagedFileError(
         _("The source “{name}” is damaged: its texts can't be read.").format(name=name),
         replace_or_remove(),
@@ -87,7 +88,7 @@ def replace_or_remove() -> str:
 
 @contextlib.contextmanager
 def _translate_parquet_errors(path: Path, name: str) -> Generator[None]:
-    """Translate the errors of a Parquet file that can't be read into SourceError."""
+    """Translate errors in reading a Parquet file into SourceError."""
     import pyarrow as pa
 
     try:
@@ -95,7 +96,7 @@ def _translate_parquet_errors(path: Path, name: str) -> Generator[None]:
     except (pa.ArrowException, UnicodeDecodeError, OverflowError, IndexError) as error:
         raise damaged(name, f"{path}: {reason_of(error)}") from error
     except OSError as error:
-        if error.errno in (None, errno.ENOENT, errno.EIO):  # Arrow's own have no number
+        if error.errno in (None, errno.ENOENT, errno.EIO):  # Arrow's own errors have no errno
             raise damaged(name, f"{path}: {reason_of(error)}") from error
         raise SourceError(
             _("The source “{name}” can't be read now: {reason}.").format(name=name, reason=reason_of(error)),

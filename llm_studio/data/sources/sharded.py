@@ -1,8 +1,8 @@
 """A source written in parts: a folder of Parquet files, `<name>.parquet/00000.parquet` ..., and its manifest.
 
-The manifest lists the valid parts and is replaced as a whole after each: a power cut at any moment leaves a usable
-source with the parts written so far, and the position to resume from. Nothing is written twice, and no file that
-another program may have open is ever replaced.
+The manifest lists the valid parts and is replaced atomically after each part: after a power failure at any moment, the
+source is usable, with the parts written so far and the position to resume from. A part that has been written is
+replaced only if it was dropped as damaged.
 """
 
 import contextlib
@@ -30,26 +30,26 @@ from llm_studio.files import atomic_write, remove_folder, translate_os_errors, w
 from llm_studio.jobs import Job
 
 PLAN = "_download.json"
-"""File with the download plan, in the source's folder: readers of Parquet folders ignore names that start with “_”."""
+"""File name of the download plan in the source's folder: readers of Parquet folders ignore names with a leading “_”."""
 
 
 @dataclass(frozen=True)
 class RecordsRead:
-    """How many records of the origin were read, and which of them are no documents."""
+    """How many records of the origin were read, and which of them were left out."""
 
     count: int = 0
     left_out: tuple[LeftOut, ...] = ()
 
 
 def no_account(_parts: Sequence[SourcePart], _state: str) -> Account | None:
-    """The account of a source whose records aren't counted."""
+    """Return None, the account of a source whose records aren't counted."""
     return None
 
 
 class ShardedSourceWriter:
-    """Appends parts to the source `name` in `folder`. Only one writer at a time.
+    """Appends parts to the source `name` in `folder`. Only one writer may exist at a time.
 
-    `account`: the account of a source with such parts in such a state.
+    `account`: a function that returns the account of a source from its parts and its state.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ShardedSourceWriter:
         self._account = account
         self._path = parquet_path(folder, name)
         found = None
-        with contextlib.suppress(RecordError):  # a damaged one: the download begins from its beginning
+        with contextlib.suppress(RecordError):  # damaged: the download starts over
             found = read_manifest(folder, name)
         self.parts = found[1].parts if found else []
         self._created = found[0].created if found else datetime.now(UTC).isoformat(timespec="seconds")
@@ -71,12 +71,12 @@ class ShardedSourceWriter:
 
     @property
     def documents(self) -> int:
-        """Documents so far."""
+        """Number of documents written so far."""
         return sum(part.documents for part in self.parts)
 
     @property
     def bytes(self) -> int:
-        """Bytes of all texts in UTF-8."""
+        """Size of all texts in UTF-8, in bytes."""
         return sum(part.bytes for part in self.parts)
 
     @property
@@ -90,9 +90,8 @@ class ShardedSourceWriter:
     ) -> None:  # fmt: skip
         """Write complete documents as a new part. Raises StorageError.
 
-        `end` and `records` are called after all have been read.
-
-        To stop the job, end `chunks`: a part that is interrupted by Cancelled is lost.
+        `end` and `records` are called after all chunks have been read. To stop, end `chunks`: a part that is
+        interrupted by Cancelled is lost.
         """
         totals = SourceTotals()
         path = self._path / f"{len(self.parts):05d}.parquet"
@@ -112,7 +111,7 @@ class ShardedSourceWriter:
         self.save()
 
     def move_end(self, end: tuple[int, int], records: RecordsRead = RecordsRead()) -> None:
-        """Set the position to resume from, after records without text."""
+        """Set the position to resume from, after `records` without text."""
         if self.parts and self.parts[-1].end != end:
             last = self.parts[-1]
             if last.records is not None:
@@ -122,7 +121,7 @@ class ShardedSourceWriter:
             self.save()
 
     def _named(self, left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
-        """The entries with no more names than are shown with those of the parts so far: parts can be many."""
+        """The entries with few enough names that all parts together keep at most MAX_NAMED for each reason."""
         before = {(one.unit, one.reason): len(one.first) for one in merge(e for p in self.parts for e in p.left_out)}
         return tuple(
             replace(entry, first=entry.first[: MAX_NAMED - before.get((entry.unit, entry.reason), 0)])
@@ -136,7 +135,7 @@ class ShardedSourceWriter:
         self._save_or_remove()
 
     def drop_damaged(self, job: Job) -> None:
-        """Drop the first part whose texts aren't those that were written, and all after it. Raises Cancelled."""
+        """Drop the first part whose texts differ from those that were written, and all after it. Raises Cancelled."""
         for n, part in enumerate(self.parts):
             totals = SourceTotals()
             try:
@@ -152,7 +151,7 @@ class ShardedSourceWriter:
         self._save_or_remove()
 
     def _save_or_remove(self) -> None:
-        """Write the manifest; without any part there is none."""
+        """Write the manifest, or remove it if no part is left."""
         if self.parts:
             self.save()
         else:
@@ -173,7 +172,7 @@ class ShardedSourceWriter:
         write_json(manifest_path(self._folder, self.name), content)
 
     def set_field(self, name: str, value: object) -> None:
-        """Set a further field of the manifest, written by the next `save`."""
+        """Set an additional field of the manifest, written by the next `save`."""
         self._extra[name] = value
 
     def remove_if_empty(self) -> None:
@@ -191,6 +190,6 @@ def write_plan(folder: Path, name: str, content: Mapping[str, Any]) -> None:
 
 
 def plan_files(folder: Path) -> dict[str, Path]:
-    """The file with the download plan of each sharded source in `folder`, by the name of the source."""
+    """The path of the download plan of each sharded source in `folder`, by source name."""
     paths = sorted(folder.glob(f"*.parquet/{PLAN}")) if folder.is_dir() else []
     return {path.parent.stem: path for path in paths if not path.parent.name.startswith(".")}

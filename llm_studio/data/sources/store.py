@@ -1,9 +1,9 @@
-"""Sources on the disk: `data/raw/<name>.parquet` holds the texts, `<name>.meta.json` the manifest.
+"""Sources on disk: `data/raw/<name>.parquet` holds the texts, `<name>.meta.json` the manifest.
 
-Downloads from the hub are written in steps: there `<name>.parquet` is a folder of Parquet files, see `sharded.py`.
+Downloads from the hub are written in parts: their `<name>.parquet` is a folder of Parquet files, see `sharded.py`.
 
 A document is stored as chunks cut at safe positions, so that a document of any length is processed in bounded memory.
-No file stays open or mapped once its chunks are read.
+No file stays open or memory-mapped after its chunks have been read.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 _GROUP_BYTES = 1 << 20
-"""Size of a row group: Arrow needs a dozen times as much memory to write it."""
+"""Bytes of text in a row group: Arrow needs about twelve times as much memory to write it."""
 _MAX_NAME_BYTES = 80
 _MARK = b"PAR1"
 
@@ -64,7 +64,7 @@ _MARK = b"PAR1"
 
 
 class SourceTotals:
-    """Counts and hashes the texts that are written or read."""
+    """Counts and hashes texts while they are written or read."""
 
     def __init__(self) -> None:
         self.documents = self.characters = self.bytes = 0
@@ -78,11 +78,11 @@ class SourceTotals:
         self.blank = self.blank and (not text or text.isspace())
         self._hash.update(encoded)
         if ends:
-            self._hash.update(b"\xff")  # never a byte of UTF-8: "ab", "c" differs from "a", "bc"
+            self._hash.update(b"\xff")  # never a byte of UTF-8: distinguishes "ab", "c" from "a", "bc"
 
     @property
     def sha256(self) -> str:
-        """The hash of the documents."""
+        """The SHA-256 of the documents."""
         return self._hash.hexdigest()
 
     def to_source(self, name: str, origin: str, notes: Iterable[str], options: Mapping[str, Any] | None) -> Source:
@@ -104,11 +104,11 @@ def write_source(
     conversations: bool | Callable[[], bool] = False,
     account: Callable[[], Account | None] = lambda: None,
 ) -> Source:
-    """Write the source `name` atomically and return its manifest. A source with that name is replaced.
+    """Write the source `name` atomically and return its manifest. An existing source of that name is replaced.
 
-    `notes` is read after all chunks: it may be a list that their reader appends to. `conversations` may be a function
-    for the same reason, and `account` is one. `progress` turns the documents and bytes written so far into an event.
-    Raises SourceError where there is no text, Cancelled when the job should stop.
+    `notes` is read after all chunks: it may be a list that their reader appends to. For the same reason,
+    `conversations` may be a function and `account` is one. `progress` turns the numbers of documents and bytes written
+    so far into an event. Raises SourceError if there is no text, Cancelled if the job should stop.
     """
     totals = SourceTotals()
     with atomic_write(parquet_path(folder, name)) as partial:
@@ -142,7 +142,7 @@ def _progress(documents: int, _bytes: int) -> Progress:
 
 
 def _groups(chunks: Iterable[Chunk], totals: SourceTotals, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
-    """Yield the chunks as columns, about a megabyte at a time."""
+    """Yield the chunks as columns (texts, ends), about a megabyte at a time."""
     texts: list[bytes] = []
     ends: list[bool] = []
     size = 0
@@ -151,7 +151,7 @@ def _groups(chunks: Iterable[Chunk], totals: SourceTotals, job: Job) -> Iterator
         text = chunk.text
         try:
             encoded = text.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair, which JSON allows
+        except UnicodeEncodeError:  # a lone surrogate, which JSON allows
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             encoded = text.encode()
         totals.add(text, encoded, chunk.ends)
@@ -174,13 +174,13 @@ def _write_manifest(folder: Path, source: Source, file_bytes: int) -> None:
 
 @dataclass(frozen=True)
 class SourceList:
-    """The sources in a folder, sorted by name: those that can be read, and the others."""
+    """The sources in a folder, both lists sorted by name: `unusable` are those that can't be read."""
 
     usable: list[Source]
     unusable: list[UnusableSource]
 
     def all(self) -> list[Source]:
-        """Both, sorted by name."""
+        """All sources, sorted by name."""
         return sorted([*self.usable, *self.unusable], key=lambda source: source.name)
 
 
@@ -190,10 +190,10 @@ def list_sources(folder: Path) -> list[Source]:
 
 
 def scan_sources(folder: Path) -> SourceList:
-    """All sources in `folder`. One that can't be read doesn't hide the others.
+    """All sources in `folder`; one that can't be read doesn't hide the others.
 
     A Parquet file without a manifest, or with the manifest of another file, was put there by the user: it is read once
-    to write its manifest.
+    to create its manifest.
     """
     found = SourceList([], [])
     for path in sorted(folder.glob("*.parquet"), key=lambda path: path.stem) if folder.is_dir() else ():
@@ -211,7 +211,8 @@ def scan_sources(folder: Path) -> SourceList:
 
 
 def _known(path: Path) -> Source | None:
-    """What the manifest of the Parquet file at `path` says, whatever its version and the file; None if unreadable."""
+    """The manifest of the Parquet file at `path`, of any version and even if it describes another file; None if
+    unreadable."""
     with contextlib.suppress(RecordError):
         found = read_manifest(path.parent, path.stem, newest=None)
         return found[0] if found else None
@@ -219,9 +220,9 @@ def _known(path: Path) -> Source | None:
 
 
 def _read_manifest(path: Path) -> Source | None:
-    """The source in the Parquet file at `path` as its manifest describes it; None if that describes another file.
+    """The source at `path` as described by its manifest; None if there is none or it describes another file.
 
-    Raises SourceError, also for a file whose manifest is damaged and whose texts can't be read.
+    The damaged manifest of a single file is created again from its texts. Raises SourceError, also if that fails.
     """
     try:
         found = read_manifest(path.parent, path.stem)
@@ -237,15 +238,16 @@ def _read_manifest(path: Path) -> Source | None:
 
 
 def _file_bytes(path: Path, parts: Sequence[SourcePart]) -> int:
-    """Bytes of the Parquet file, or of all files that the manifest lists; -1 where one is no Parquet file."""
-    with contextlib.suppress(OSError, ValueError):  # gone
+    """Size in bytes of the Parquet file, or of all files in the manifest; -1 if one is missing or not Parquet."""
+    with contextlib.suppress(OSError, ValueError):
         listed = [path] if path.is_file() else [part for part, _documents in part_files(path, parts)]
         return sum(map(_parquet_bytes, listed))
     return -1
 
 
 def _parquet_bytes(path: Path) -> int:
-    """Bytes of a file that begins and ends as Parquet does: after a power cut it may hold zeros. Raises ValueError."""
+    """Size of a Parquet file in bytes. Raises ValueError if it doesn't begin and end with Parquet's magic number: after
+    a power failure it may contain zeros."""
     with open_regular(path) as stream:
         head, size = stream.read(len(_MARK)), stream.seek(0, os.SEEK_END)
         stream.seek(-min(size, len(_MARK)), os.SEEK_END)
@@ -255,9 +257,9 @@ def _parquet_bytes(path: Path) -> int:
 
 
 def _make_manifest(path: Path, problem: RecordError | None = None) -> Source:
-    """Write and return the manifest of a Parquet file without one, with that of another file, or a damaged one.
+    """Write and return the manifest of a Parquet file if it is missing, damaged or that of another file.
 
-    Where the manifest itself is damaged, which is the `problem`, the source says so among its notes.
+    `problem`: why the manifest is damaged, if it is; the notes of the source then mention it.
     """
     if path.is_dir():
         raise damaged(path.stem, f"{path}: its files don't match the list in its manifest")
@@ -283,17 +285,17 @@ def _make_manifest(path: Path, problem: RecordError | None = None) -> Source:
 
 
 def read_chunks(folder: Path, source: Source) -> Iterator[Chunk]:
-    """The chunks of all documents of `source`, in order. Raises SourceError where the file can't be read."""
+    """Yield the chunks of all documents of `source`, in order. Raises SourceError if the file can't be read."""
     return rechunk(_rows(folder, source))  # a file from elsewhere can hold rows of any length
 
 
 def read_from(folder: Path, source: Source, document: int) -> Iterator[Chunk]:
-    """The chunks of `source` from document number `document` on, counted from 0; earlier texts aren't read."""
+    """Yield the chunks of `source` from document number `document` on, counted from 0, skipping earlier row groups."""
     return rechunk(_rows(folder, source, document))
 
 
 def read_verified(folder: Path, source: Source) -> Iterator[Chunk]:
-    """As `read_chunks`. Raises SourceError at the end of a file whose texts aren't those that were added."""
+    """Like `read_chunks`, but raises SourceError at the end of a file whose texts aren't those that were added."""
     for file, sha256 in _verifiable_files(folder, source):
         totals = SourceTotals()
         for chunk in rechunk(rows_of_file(file, source.name, 0, _declared(source))):
@@ -329,7 +331,7 @@ def _declared(source: Source) -> int:
 
 
 def expanded_bytes(size: int, documents: int) -> int:
-    """Bytes that so many bytes of text may take in memory: they can be very repetitive, and compress as well."""
+    """Bytes that texts of `size` bytes may expand to: repetitive ones may compress far better than usual."""
     return 2 * size + 64 * documents
 
 
@@ -352,7 +354,7 @@ def unused_name(folder: Path, suggestion: str) -> str:
 
 
 def is_sharded(folder: Path, name: str) -> bool:
-    """Whether the source `name` is a folder of files."""
+    """Whether the source `name` is a folder of Parquet files."""
     return parquet_path(folder, name).is_dir()
 
 

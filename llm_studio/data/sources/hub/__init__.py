@@ -1,1 +1,1 @@
-"""Texts from the Hugging Face hub: the catalogue, the search, the preview and the download."""
+"""Texts from the Hugging Face hub: catalogue, search, preview and download."""

@@ -1,4 +1,4 @@
-"""The account of a download: the files of the repository and the records of the split, and what isn't a document."""
+"""The account of a download: the files of the repository, the records of the split, and what was left out."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,9 +24,9 @@ ROW = N_("{path}, row {line}")
 
 
 def account_of(plan: DownloadPlan, parts: Sequence[SourcePart], state: str) -> Account | None:
-    """The account of a source with such parts; None where an earlier version, which didn't count, wrote one.
+    """The account of a source with these parts; None if an earlier version, which didn't count records, wrote one.
 
-    A file counts as read when its first record is: the rest of it is a part that is left out.
+    A file counts as read once its first record has been read; the rest of it counts as a part left out.
     """
     if any(part.records is None for part in parts):
         return None
@@ -51,18 +51,18 @@ def _unread(unit: str, reason: str, shards: Sequence[Shard]) -> Iterable[LeftOut
 
 
 class RecordTally:
-    """Counts the records that were read since the last part was written."""
+    """Counts the records read since the last part was written."""
 
     def __init__(self) -> None:
         self.count = 0
         self._left_out = AccountBuilder()
 
     def add(self, shard: str, row: int, reason: str) -> None:
-        """Count record number `row` of a file; `reason`: why it is no document, or ""."""
+        """Count record number `row` of a file; `reason`: why it is left out, or ""."""
         self.count += 1
         if reason:
             self._left_out.leave_out_record(reason, shard, row, ROW)
 
     def read(self) -> RecordsRead:
-        """What was counted."""
+        """The counts so far."""
         return RecordsRead(self.count, self._left_out.left_out())

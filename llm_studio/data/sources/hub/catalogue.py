@@ -14,7 +14,7 @@ _EVERY = "*"
 
 @dataclass(frozen=True)
 class Entry:
-    """One dataset. `documents` and `size` (megabytes of text) are rounded, None where unknown.
+    """One dataset. `documents` and `size` (megabytes of text) are rounded, None if unknown.
 
     An empty `field` means conversations with the question and the answer in separate columns. `about` is a one-sentence
     description by language. `max_documents` is the suggested size of a first download, None for the whole dataset.
@@ -51,7 +51,7 @@ class Entry:
         return _EVERY in self.languages
 
     def request(self, lang: str | None = None) -> DownloadRequest:
-        """The download request, for a language where there is a choice. Raises DownloadError."""
+        """The download request. `lang`: the language, for datasets with a configuration for each."""
         config = self.config
         if config is not None and "{lang}" in config:
             config = config.format(lang=lang or self.languages[0])
@@ -71,7 +71,10 @@ def entries() -> tuple[Entry, ...]:
 
 
 def find(key: str, lang: str | None = None) -> Entry | None:
-    """The entry `key`, or its counterpart in the language `lang`. Raises DownloadError where there is none."""
+    """The entry `key`, or its counterpart in the language `lang`; None if `key` is unknown.
+
+    Raises DownloadError if there is no counterpart in that language.
+    """
     known = {entry.key: entry for entry in entries()}
     entry = known.get(key)
     if entry is None or lang is None or entry.any_language or lang in entry.languages:

@@ -1,7 +1,7 @@
-"""The download: documents from the hub into a sharded source, resumed from where it was.
+"""The download of documents from the hub into a sharded source, which can be resumed.
 
-What was downloaded is kept whatever happens: it is written in parts of a few megabytes or seconds, each with the
-position after it, so that neither a kill nor a full disk loses or duplicates a document.
+The documents are written in parts, limited in size and time, each with the position after it: after a crash or with a
+full disk, the parts written so far are kept, and no document is missing or duplicated once the download is resumed.
 """
 
 import contextlib
@@ -28,20 +28,20 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 MAX_PART_BYTES = 64_000_000
-"""Size limit of a part, in bytes of text."""
+"""Bytes of text after which a part ends."""
 MAX_PART_SECONDS = 10.0
-"""Time after which a part is written to the disk."""
+"""Seconds after which a part ends."""
 _MARGIN = 200_000_000
 """Bytes to leave free on the disk."""
 _MAX_BAD = 10_000
-"""Records without a text after which a dataset that has none before is refused."""
+"""Number of records without any document after which one whose field isn't a text is an error."""
 _REPORT_SECONDS = 0.25
 _WINDOW_SECONDS = 8.0
 """Period over which the speed is measured."""
 
 
 class _Read(NamedTuple):
-    """A record that was read, or the end of a file: the position after it, its text, or the `reason` for none."""
+    """A record that was read, or the end of a file: the position after it, its text or the `reason` it has none."""
 
     position: tuple[int, int]
     text: str = ""
@@ -50,7 +50,7 @@ class _Read(NamedTuple):
 
 
 class Download:
-    """Downloads one source, or more of it."""
+    """Downloads one source, or more of an existing one."""
 
     def __init__(self, folder: Path, name: str, plan: DownloadPlan, request: DownloadRequest, job: Job) -> None:
         self._folder = folder
@@ -71,7 +71,7 @@ class Download:
         self._reported = 0.0
 
     def run(self) -> str:
-        """Download until everything is there, a limit is reached or an error occurs. Return the resulting state.
+        """Download until the dataset ends, a limit is reached or an error occurs; return the resulting state.
 
         Errors (StudioError, Cancelled) are raised after what was downloaded has been written.
         """
@@ -93,12 +93,12 @@ class Download:
 
     @property
     def account(self) -> Account:
-        """What was read and left out since the last part was written: all of a dataset without any text."""
+        """What was read and left out since the last part was written; for a dataset without any text, that is all."""
         read = self._tally.read()
         return Account(left_out=read.left_out, records_seen=read.count)
 
     def _set_state(self, state: str) -> None:
-        """Write the state into the manifest, if there is one yet."""
+        """Write the state and the position into the manifest, if there is one yet."""
         changed = self._source.options.get("state") != state
         self._source.options["state"] = state
         if self._source.parts and (changed or self._source.end != self._position):
@@ -113,13 +113,13 @@ class Download:
     # One part
 
     def _write_part(self, rows: Iterator[_Read]) -> None:
-        """Write one part; an error on the way is kept in `_failure`."""
+        """Write one part. An error that ends it is kept in `_failure`."""
         chunks = self._chunks(rows)
         first = next(chunks, None)
         if first is None:
             return
         require_space(self._folder, 2 * MAX_PART_BYTES)
-        unstoppable = Job(self._job.report)  # the part is finished: `chunks` ends when the job should stop
+        unstoppable = Job(self._job.report)  # so that the part is completed: `chunks` ends if the job should stop
         self._source.append(chain([first], chunks), lambda: self._position, unstoppable, self._progress,
                             self._tally.read)  # fmt: skip
         self._tally = RecordTally()
@@ -135,7 +135,7 @@ class Download:
                     self._bytes += length
                     size += length
                     yield Chunk(text, True)
-                # at the end of a shard its checksum has been compared
+                # the checksum is compared at the end of a shard
                 shard_ends = self._plan.kind != "parquet" and position[0] > self._position[0]
                 self._position = position
                 if read.is_record:
@@ -148,7 +148,7 @@ class Download:
             self._failure = error
 
     def _rows(self) -> Generator[_Read]:
-        """The records from the position on, and the end of each file."""
+        """Yield the records from the current position on, and the end of each file."""
         plan = self._plan
         columns = plan.columns()
         start, after = self._position
@@ -164,7 +164,10 @@ class Download:
             yield _Read((shard + 1, 0), is_record=False)
 
     def _text_of(self, record: Mapping[str, Any]) -> tuple[str, str]:
-        """The text of a record, and "", or why it has none. Raises DownloadError where no record has any."""
+        """The text of a record and the reason it has none, one of which is "".
+
+        Raises DownloadError if the field isn't a text, and there was no document in the first `_MAX_BAD` records.
+        """
         field, conversations = self._plan.field, self._plan.conversations
         try:
             text = fields.text_of(record, field, conversations)
@@ -185,7 +188,7 @@ class Download:
         if not isinstance(error, DamagedError) or shard in self._damaged_shards:
             raise error
         self._damaged_shards.add(shard)
-        if self._plan.kind != "parquet":  # nothing of this file can be trusted before its checksum was compared
+        if self._plan.kind != "parquet":  # nothing of this file can be trusted until its checksum has been compared
             self._source.drop_after(shard)
         self._position = self._source.end
         self._tally = RecordTally()
@@ -195,7 +198,7 @@ class Download:
     # Disk space and progress
 
     def _require_space(self) -> None:
-        """Raise StorageError where the disk hasn't enough space for the download, as far as its size is known."""
+        """Raise StorageError if the disk doesn't have enough space for the download, whose size may be an estimate."""
         with translate_os_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         plan, request = self._plan, self._request
@@ -246,7 +249,7 @@ class _Sample:
 
 
 class _SpeedMeter:
-    """The speed over the last seconds."""
+    """Measures the speed over the last few seconds."""
 
     def __init__(self) -> None:
         self._bytes = 0
@@ -254,7 +257,7 @@ class _SpeedMeter:
         self._done: deque[_Sample] = deque()
 
     def add(self, size: int) -> None:
-        """Count bytes that were received."""
+        """Count received bytes."""
         self._bytes += size
         _append_sample(self._on_bytes, self._bytes)
 
@@ -263,11 +266,11 @@ class _SpeedMeter:
         _append_sample(self._done, done)
 
     def speed(self) -> float:
-        """Bytes a second."""
+        """Bytes per second."""
         return _slope(self._on_bytes)
 
     def seconds_left(self, done: float, total: float | None) -> float | None:
-        """The time until `total`, None where it isn't known yet."""
+        """Seconds until `total` is reached; None if unknown."""
         slope = _slope(self._done)
         return (total - done) / slope if total is not None and slope > 0 else None
 

@@ -1,4 +1,4 @@
-"""The text in a record: a field with a text, lines or a conversation. Nested fields are named with a dot."""
+"""The text of a record: a field with a text, lines or a conversation. Nested fields are named with dots."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ SAMPLE = 20
 
 
 def text_of(record: Mapping[str, Any], field: str, conversations: bool) -> str | None:
-    """The text of the record, None where it has none. Raises DownloadError where `field` holds something else."""
+    """The text of the record, None if it has none. Raises DownloadError if `field` holds something else."""
     if conversations:
         value = record.get(field)
         record = {"messages": value} if isinstance(value, list) else record
@@ -30,7 +30,7 @@ def text_of(record: Mapping[str, Any], field: str, conversations: bool) -> str |
 
 
 def value_of(record: Mapping[str, Any], field: str) -> Any:
-    """The value of a field by its dotted name. Raises DownloadError where there is none."""
+    """The value of a field by its dotted name. Raises DownloadError if there is no such field."""
     value = nested.value_of(record, field)
     if value is nested.MISSING:
         raise DownloadError(_("There is no field “{name}” in this dataset.").format(name=field), list_fields(record))
@@ -38,7 +38,7 @@ def value_of(record: Mapping[str, Any], field: str) -> Any:
 
 
 def reason_left_out(record: Mapping[str, Any], field: str, conversations: bool) -> str:
-    """Why a record is no document: an English message. It is asked only for those that are none."""
+    """Why a record that isn't a document is left out, as an untranslated message."""
     if conversations:
         value = record.get(field)
         return why_not({"messages": value} if isinstance(value, list) else record) or NO_CONVERSATION

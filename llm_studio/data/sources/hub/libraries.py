@@ -26,7 +26,7 @@ _DEFAULT = "https://huggingface.co"
 
 
 def endpoint() -> str:
-    """The address of the hub: HF_ENDPOINT where it is set."""
+    """The address of the hub: HF_ENDPOINT if set, otherwise the public one."""
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or _DEFAULT
 
 
@@ -39,15 +39,15 @@ def token() -> str | None:
 
 
 def mask_token(text: str) -> str:
-    """Return `text` without the access token, in case a library or a server put it there."""
+    """Return `text` without the access token, in case a library or a server included it."""
     secret = token()
     return text.replace(secret, "…") if secret else text
 
 
 def set_up() -> None:
-    """Import the hub client without its output. It reads its settings from the environment on import.
+    """Import and configure the hub client, without output or telemetry.
 
-    Later changes of HF_ENDPOINT are passed on to it here.
+    It reads its settings from the environment on import; later changes of HF_ENDPOINT are passed to it here.
     """
     os.environ.update(_QUIET)
     import huggingface_hub.constants as constants
@@ -60,7 +60,7 @@ def set_up() -> None:
         constants.HUGGINGFACE_CO_URL_TEMPLATE = address + "/{repo_id}/resolve/{revision}/{filename}"
     constants.HF_HUB_DISABLE_TELEMETRY = True
     constants.HF_HUB_DISABLE_XET = True
-    constants.HF_HUB_DISABLE_SYMLINKS = True  # Windows allows them for some users only, and not in every folder
+    constants.HF_HUB_DISABLE_SYMLINKS = True  # on Windows, only some users may create symlinks, and not in every folder
     constants.HF_HUB_DISABLE_PROGRESS_BARS = True
     constants.HF_HUB_CACHE = str(cache_folder())
     _keep_client_open()
@@ -70,8 +70,8 @@ def set_up() -> None:
 def _keep_client_open() -> None:
     """Keep one HTTP client open for as long as the program runs.
 
-    Whenever a connection fails, the hub library closes the client that all threads share, even while others are reading
-    a response; abandoned requests keep failing long after their job was stopped.
+    If a connection fails, the hub library closes the client that all threads share, even while others are reading a
+    response. Abandoned requests can fail long after their job was stopped.
     """
     from huggingface_hub import get_session, set_client_factory
 
@@ -82,7 +82,7 @@ def _keep_client_open() -> None:
 
 
 def set_up_datasets() -> None:
-    """Import `datasets` without its output: it takes two seconds and imports pandas."""
+    """Import and configure `datasets`, without output. This takes two seconds and imports pandas."""
     set_up()
     import datasets
     from datasets import config
@@ -102,7 +102,7 @@ def api() -> "HfApi":
 
 @functools.cache
 def cache_folder() -> Path:
-    """The libraries' cache for README files, removed when the program ends. Texts are never stored in it."""
+    """The libraries' cache folder for README files, removed when the program ends. No texts are stored in it."""
     folder = tempfile.mkdtemp(prefix="llm-studio-hub-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

@@ -1,4 +1,4 @@
-"""The download plan of a source, stored with it: the revision, the files, the text field. It never changes."""
+"""The download plan of a source: the revision, the files, the text field. It is stored with it and never changes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,13 +18,14 @@ from llm_studio.jobs import Job
 from llm_studio.records import Count, checked, reader
 
 COMPLETE, CAPPED, INCOMPLETE = "complete", "capped", "incomplete"
-"""State of a source: everything downloaded; everything requested downloaded; stopped before that."""
+"""States of a source: everything is downloaded; everything up to the requested limit is; neither."""
 _VERSION = 1
 
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """What to download. None for `config` and `text_field`: to be detected. The limits are for the whole source."""
+    """What to download. `config`, `split` and `text_field` are chosen automatically if None. The limits are for the
+    whole source."""
 
     dataset: str
     config: str | None = None
@@ -36,8 +37,8 @@ class DownloadRequest:
 
 @dataclass(frozen=True)
 class DownloadPlan:
-    """Where the documents come from. `asked_config`, `asked_split`: as the user gave them. `others`: the other files
-    of the repository, which are left out."""
+    """Where the documents come from. `asked_config`, `asked_split`: as given by the user. `others`: the other files of
+    the repository, which are left out."""
 
     dataset: str
     revision: str
@@ -62,13 +63,13 @@ class DownloadPlan:
 
     @property
     def origin(self) -> str:
-        """The origin of the source as the manifest names it."""
+        """The origin of the source, for the manifest."""
         config = "" if self.config == "default" else f":{self.config}"
         return f"hf:{self.dataset}{config} ({self.split})"
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options the texts are read with, for the manifest."""
+        """The options with which the texts are read, for the manifest."""
         return {
             "dataset": self.dataset, "config": self.config, "split": self.split, "text_field": self.field,
             "revision": self.revision, "licence": self.licence,
@@ -90,7 +91,10 @@ class DownloadPlan:
 
 
 def make_plan(request: DownloadRequest, job: Job, conversations: bool | None = None) -> DownloadPlan:
-    """Resolve the request into a plan. Raises HubError, DownloadError, Cancelled."""
+    """Resolve the request into a plan. Raises HubError, DownloadError, Cancelled.
+
+    `conversations`: whether the requested field holds conversations; None: to be detected.
+    """
     resolved = resolve.resolve(request.dataset, request.config, request.split, job)
     if not resolved.shards:
         raise DownloadError(_("“{name}” has no files.").format(name=request.dataset), _("Choose another dataset."))
@@ -109,7 +113,7 @@ def make_plan(request: DownloadRequest, job: Job, conversations: bool | None = N
             fields.list_fields(sample[0]) if sample else "",
         )
     for record in sample:
-        fields.text_of(record, field, bool(conversations))  # raises for a field that isn't text
+        fields.text_of(record, field, bool(conversations))  # raises DownloadError if the field isn't text
     return DownloadPlan(
         request.dataset, resolved.revision.revision, request.config, request.split, resolved.config, resolved.split,
         resolved.kind, dict(resolved.options), field, bool(conversations), resolved.shards, resolved.documents,
@@ -134,7 +138,7 @@ def save_plan(folder: Path, name: str, plan: DownloadPlan) -> None:
 
 
 def load_plans(folder: Path, report: Callable[[Event], object] = lambda _event: None) -> dict[str, DownloadPlan]:
-    """The plans of the sources in `folder`, by name. One that can't be read is left out, and reported."""
+    """The plans of the sources in `folder`, by name. A plan that can't be read is left out and reported."""
     found: dict[str, DownloadPlan] = {}
     for name, path in plan_files(folder).items():
         try:

@@ -1,9 +1,9 @@
 """The records of one shard, from any row on.
 
-Parquet is read by pyarrow, row group by row group: rows before the first one aren't downloaded again, and only the
-requested columns are. Parquet isn't read by `datasets` because that resumes at a row by reading the file from its
-start. The other kinds (JSON lines, CSV, text, compressed or not) can't be read from the middle anyway: they are read
-by `datasets`, over our own connection.
+Parquet is read by pyarrow, one row group at a time: only the requested columns are downloaded, and no row groups before
+the first row. `datasets` isn't used for Parquet because it resumes at a row by reading the file from its start. The
+other kinds (JSON lines, CSV, text, compressed or not) can't be read from the middle anyway: they are read by
+`datasets`, over our own connection.
 """
 
 import bz2
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _WHOLE_GROUP = 1 << 24
-"""Columns of a row group up to this many bytes are downloaded as a whole, larger ones page by page."""
+"""Row groups with at most this many bytes of columns are downloaded as a whole, larger ones page by page."""
 _BATCH_LIMIT = 1 << 30
-"""Bytes of a batch: to look for a smaller size, the beginning of a row group would be downloaded twice."""
+"""Maximum bytes of a batch: to find a smaller batch size, the beginning of a row group would be downloaded twice."""
 _BUFFER = 1 << 18
 _FEW = 1 << 20
 _PROTOCOL = "llmstudio"
@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Row:
-    """One record. `number` counts from 1 in its shard, `fraction` is the part of the shard read up to its end."""
+    """One record. `number` counts from 1 in its shard; `fraction`: the fraction of the shard read so far."""
 
     number: int
     fraction: float
@@ -51,7 +51,7 @@ def rows(
     after: int = 0, columns: Sequence[str] | None = None, on_bytes: Callable[[int], None] = lambda _bytes: None,
     preview: bool = False,
 ) -> Iterator[Row]:  # fmt: skip
-    """The records of `shard` after row number `after`. `preview`: only the first ones will be needed.
+    """Yield the records of `shard` after row number `after`. `preview`: only the first few will be needed.
 
     Raises HubError, DamagedError, Cancelled.
     """
@@ -65,7 +65,7 @@ def rows(
             yield from _other_rows(place, shard, kind, options, job, after, on_bytes)
     except (pa.ArrowException, UnicodeDecodeError, EOFError, lzma.LZMAError) as error:
         raise damaged(shard.path, place.dataset) from error
-    except (OSError, ValueError) as error:  # Arrow's errors are often one of these
+    except (OSError, ValueError) as error:  # many of Arrow's errors are subclasses of these
         raise damaged(shard.path, place.dataset) from error
 
 
@@ -112,7 +112,7 @@ def _largest_group(metadata: Any, columns: Sequence[str] | None) -> int:
 
 def _other_rows(
     place: DatasetRevision, shard: Shard, kind: str, options: Mapping[str, Any], job: Job, after: int,
-    came: Callable[[int], None],
+    on_bytes: Callable[[int], None],
 ) -> Iterator[Row]:  # fmt: skip
     libraries.set_up_datasets()
     from datasets import load_dataset
@@ -120,13 +120,13 @@ def _other_rows(
     _register()
     remote: list[RemoteFile] = []
 
-    def opened() -> io.BufferedIOBase:
-        remote.append(RemoteFile(place, shard, job, came))
+    def open_stream() -> io.BufferedIOBase:
+        remote.append(RemoteFile(place, shard, job, on_bytes))
         plain = _decompressed(remote[-1], shard.path)
         return io.BufferedReader(_Counted(plain, Budget(shard.path, shard.size)), 1 << 18)
 
     ticket = str(next(_numbers))
-    _tickets[ticket] = opened
+    _tickets[ticket] = open_stream
     options = {"sample_by": "paragraph", **options} if kind == "text" else dict(options)
     name = shard.path.rpartition("/")[2]
     for ending in _COMPRESSED:
@@ -165,7 +165,7 @@ def _decompressed(remote: RemoteFile, path: str) -> io.BufferedIOBase:
 
 
 class _Counted(io.RawIOBase):
-    """The bytes of a stream, as many as the budget allows: a small compressed file can expand to any size."""
+    """A stream that spends its bytes from a budget: a small compressed file can expand to any size."""
 
     def __init__(self, stream: io.BufferedIOBase, budget: Budget) -> None:
         self._stream, self._budget = stream, budget
@@ -186,7 +186,7 @@ def _register() -> None:
     from fsspec.spec import AbstractFileSystem
 
     class Shards(AbstractFileSystem):
-        """The shards that are being read."""
+        """File system of the shards that are being read."""
 
         protocol = _PROTOCOL
         cachable = False
@@ -204,7 +204,7 @@ def _register() -> None:
             dataset = self.info(path)
             return {dataset["name"]: dataset} if more.get("detail") else [dataset["name"]]
 
-        def _open(self, path: str, *_how: Any, **_more: Any) -> Any:
+        def _open(self, path: str, *_args: Any, **_more: Any) -> Any:
             return _tickets[str(self._strip_protocol(path)).split("/")[0]]()
 
     fsspec.register_implementation(_PROTOCOL, Shards, clobber=True)

@@ -1,7 +1,7 @@
 """A file on the hub as a Python file object; sequential reads use one connection.
 
-A connection that breaks, times out or meets a transient failure is reopened at the byte where it was. A thread waits
-for the network, so that the job can be stopped meanwhile.
+A connection that breaks, times out or fails transiently is reopened at the current byte. A thread waits for the
+network, so that the job can be stopped meanwhile.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ from llm_studio.jobs import Job, iterate_in_thread
 from llm_studio.records import Count
 
 _SKIP = 1 << 20
-"""A gap up to this many bytes is read and dropped: that is faster than a new request."""
+"""A gap of up to this many bytes is read and discarded: that is faster than a new request."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a dataset: its path in the repository, its bytes, and its SHA-256 where the hub gives it."""
+    """One file of a dataset: its path in the repository, its size in bytes, and its SHA-256, "" if unknown."""
 
     path: str
     size: Count
@@ -68,9 +68,10 @@ class DamagedError(DownloadError):
 
 
 class RemoteFile(io.RawIOBase):
-    """One shard, to read from. Its methods raise HubError, DamagedError, and Cancelled when the job should stop.
+    """One shard as a readable stream. Reading raises HubError, DamagedError, DownloadError if the file is gone, and
+    Cancelled if the job should stop.
 
-    `on_bytes` is called with the number of bytes received. `window`: bytes per request, where only some will be needed.
+    `on_bytes` is called with the number of bytes received. `window`: bytes per request, if only some will be needed.
     """
 
     def __init__(
@@ -93,11 +94,11 @@ class RemoteFile(io.RawIOBase):
     # The file interface that Python and Arrow expect
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Always: the hub can send a file from any byte on."""
+        """Return True: the hub can send a file from any byte on."""
         return True
 
     def tell(self) -> int:
@@ -110,17 +111,17 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def size(self) -> int:
-        """Bytes of the file."""
+        """Size of the file in bytes."""
         return self._shard.size
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, less at the end of the file."""
+        """Read up to `len(buffer)` bytes into `buffer`, and return their number; 0 at the end of the file."""
         content = self._read_some(len(buffer))
         buffer[: len(content)] = content
         return len(content)
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read `size` bytes, or all that follow if negative; fewer only at the end of the file."""
+        """Read `size` bytes, or the rest of the file if negative or None; fewer only at the end of the file."""
         remaining = self._shard.size - self._position
         if size is not None and size >= 0:
             remaining = min(size, remaining)
@@ -138,7 +139,7 @@ class RemoteFile(io.RawIOBase):
     # Downloading
 
     def _read_some(self, limit: int) -> bytes:
-        """Read up to `limit` bytes at the position, at least one before the end of the file."""
+        """Read up to `limit` bytes at the position: at least one, except at the end of the file."""
         if self._position >= self._shard.size or not limit:
             return b""
         if self._chunks is None or not self._chunks_at <= self._position <= self._chunks_at + _SKIP:
@@ -160,7 +161,7 @@ class RemoteFile(io.RawIOBase):
         self._chunks, self._rest = None, b""
 
     def _stream(self, start: int) -> Generator[bytes]:
-        """The bytes from `start` to the end of the file, over as many connections as needed."""
+        """Yield the bytes from `start` to the end of the file, over as many connections as needed."""
         tries, first_failure = 0, True
         while start < self._shard.size:
             before = start
@@ -190,7 +191,7 @@ class RemoteFile(io.RawIOBase):
         return self._shard.size if self._window is None else min(self._shard.size, start + self._window)
 
     def _verify_checksum(self, start: int, chunk: bytes) -> None:
-        """Compare the checksum once the file has been read from the first to the last byte."""
+        """Hash a chunk; compare the checksum if the file has been read from the first to the last byte without gaps."""
         if self._hash is None or start != self._hashed:
             self._hash = None
             return
@@ -200,7 +201,7 @@ class RemoteFile(io.RawIOBase):
             raise damaged(self._shard.path, self._dataset.dataset)
 
     def _one_connection(self, start: int) -> Generator[bytes]:
-        """The bytes of one connection from `start` on. Raises _ConnectionBroken, DamagedError, Cancelled."""
+        """Yield the bytes of one connection from `start` on. Raises _ConnectionBroken, DamagedError, Cancelled."""
         try:
             yield from iterate_in_thread(self._job, lambda abandoned: self._response(start, abandoned))
         except (_ConnectionBroken, DamagedError, Cancelled):
@@ -209,7 +210,7 @@ class RemoteFile(io.RawIOBase):
             raise _ConnectionBroken(failure_of(error)) from error
 
     def _response(self, start: int, abandoned: threading.Event) -> Iterator[bytes]:
-        """The content of the hub's response, read in the thread."""
+        """Yield the content of the hub's response; runs in the thread."""
         libraries.set_up()
         from huggingface_hub.utils import build_hf_headers, get_session
 
@@ -234,7 +235,7 @@ class RemoteFile(io.RawIOBase):
                     yield chunk[dropped:]
 
     def _require_size(self, headers: Any) -> None:
-        """Raise DamagedError where the server gives another size of the file than the hub."""
+        """Raise DamagedError if the size given by the server differs from the one given by the hub."""
         total = headers.get("content-range", "").rpartition("/")[2] or headers.get("content-length", "")
         if total.isdigit() and int(total) != self._shard.size:
             raise damaged(self._shard.path, self._dataset.dataset)

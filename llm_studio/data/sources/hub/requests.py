@@ -1,7 +1,7 @@
-"""Requests to the hub: they can be stopped at any moment, are retried where that helps, and fail with one message.
+"""Requests to the hub: they can be stopped at any time, are retried if that may help, and fail with one message.
 
-The calls of the libraries can't be interrupted. They run in a thread, which is abandoned when the job should stop and
-ends when its timeout is over.
+Calls of the libraries can't be interrupted: they run in a thread, which is abandoned if the job should stop and ends
+when the call does.
 """
 
 import queue
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.2
 _MAX_WAIT = 300.0
 _CONNECTION_TIMEOUT = 3.0
 _CALL_TIMEOUT = 120.0
-"""Seconds that a whole call of a library may take."""
+"""Seconds that a library call may take in all."""
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class HubError(DownloadError):
 
 
 def run_in_thread(job: Job, action: Callable[[], T], seconds: float = _CALL_TIMEOUT) -> T:
-    """Return what `action` returns; the job can be stopped meanwhile.
+    """Run `action` in a thread and return its result; the job can be stopped meanwhile.
 
     Raises TimeoutError, Cancelled, and what `action` raises.
     """
@@ -61,7 +61,7 @@ def run_in_thread(job: Job, action: Callable[[], T], seconds: float = _CALL_TIME
     def run() -> None:
         try:
             result.put((True, action(), None))
-        except BaseException as error:  # raised where the result is awaited
+        except BaseException as error:  # raised again in the calling thread
             result.put((False, None, error))
 
     threading.Thread(target=run, name="hub", daemon=True).start()
@@ -75,13 +75,13 @@ def run_in_thread(job: Job, action: Callable[[], T], seconds: float = _CALL_TIME
                 raise TimeoutError(_("no response")) from None
             continue
         if done:
-            return value  # pyright: ignore[reportReturnType]  the action's own
+            return value  # pyright: ignore[reportReturnType]  the action returned it
         assert error is not None
         raise error
 
 
 def call(job: Job, what: str, action: Callable[[], T], seconds: float = _CALL_TIMEOUT) -> T:
-    """Return what `action`, a request about the dataset `what`, returns. Transient failures are retried.
+    """Return the result of `action`, a request about the dataset `what`. Transient failures are retried.
 
     Raises HubError, Cancelled.
     """
@@ -102,7 +102,7 @@ def call(job: Job, what: str, action: Callable[[], T], seconds: float = _CALL_TI
 
 
 def wait_before_retry(job: Job, failure: RequestFailure, tries: int) -> None:
-    """Wait before try number `tries` + 1, for as long as the hub asks if it does."""
+    """Wait before retry number `tries` + 1: as long as the hub asks, if it does, up to five minutes."""
     job.wait(
         min(
             _MAX_WAIT,
@@ -112,7 +112,7 @@ def wait_before_retry(job: Job, failure: RequestFailure, tries: int) -> None:
 
 
 def _http_errors() -> tuple[type[BaseException], ...]:
-    """The base class of the errors of the hub client's HTTP library, whose module has changed before."""
+    """The base class of the hub client's HTTP errors. It is found by name, since its module has changed before."""
     libraries.set_up()
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -120,7 +120,7 @@ def _http_errors() -> tuple[type[BaseException], ...]:
 
 
 def failure_of(error: BaseException) -> RequestFailure:
-    """The failure behind an error of the libraries; the status can be that of the error it was raised from."""
+    """The failure behind an error of the libraries. Its status may come from the error that caused it."""
     inner: BaseException | None = error
     seen: list[BaseException] = []
     while inner is not None and inner not in seen:
@@ -134,14 +134,14 @@ def failure_of(error: BaseException) -> RequestFailure:
 
 
 def failure_of_response(status: int, headers: "object") -> RequestFailure:
-    """The failure that a response without content means."""
+    """The failure that a response with an error status indicates."""
     get: Callable[[str], str | None] = getattr(headers, "get", lambda _name: None)
     after = get("retry-after") or ""
     return RequestFailure(status, f"HTTP {status}", float(after) if after.isdigit() else 0.0)
 
 
 def hub_error(failure: RequestFailure, what: str) -> HubError:
-    """The error for the user. `what`: the dataset, or what else was requested."""
+    """The error to show to the user. `what`: the dataset or whatever else was requested."""
     page = f"{libraries.endpoint()}/datasets/{what}"
     if failure.status in (401, 403):
         if libraries.token():
@@ -170,7 +170,7 @@ def hub_error(failure: RequestFailure, what: str) -> HubError:
 
 
 def require_connection(job: Job) -> None:
-    """Raise HubError within three seconds where the hub can't be reached."""
+    """Raise HubError if the hub can't be reached within three seconds."""
     libraries.set_up()
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session

@@ -1,7 +1,7 @@
 """The structure of a dataset on the hub: its revision, configurations, splits and files.
 
-The library `datasets` finds them from the README or from the file names. No code of the dataset is ever run; for a
-dataset that is only a script, the Parquet conversion made by the hub is used, if there is one.
+The library `datasets` finds them by the README or the file names. No code of a dataset is ever run: for a dataset with
+a loading script, the hub's Parquet conversion is used, if there is one.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 CONVERTED = "refs/convert/parquet"
 """The branch with the hub's automatic Parquet conversion."""
 READABLE = ("parquet", "json", "csv", "text", "arrow")
-"""Kinds of files that hold texts; other kinds are images, audio, archives."""
+"""Kinds of files that can contain texts; others contain images or audio, for example."""
 OPTIONS = {"sep", "delimiter", "quotechar", "encoding", "field", "header", "names", "column_names", "skiprows"}
-"""How the authors of a dataset may say that its files are to be read."""
+"""The options for reading files that are adopted from the authors of a dataset."""
 _PATHS_PER_REQUEST = 500
 _DATA = tuple(f".{kind}" for kind in ["parquet", "json", "jsonl", "ndjson", "csv", "tsv", "txt", "arrow"])
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 _DESCRIPTIONS = ("readme", "license", "licence", "notice", "citation", "dataset_infos", "dataset_info", "dataset_dict",
                  "state")  # fmt: skip
-"""Files about a dataset, by their name without its ending."""
+"""Names of files about a dataset, without their suffix."""
 
 
 @dataclass(frozen=True)
 class ResolvedSplit:
-    """One split of one configuration, at one revision. `documents`: their number according to the authors.
+    """One split of one configuration at one revision. `documents`: their number according to the authors, if given.
 
     `converted`: the files are the hub's Parquet conversion. `others`: the other files of the repository, which are
     left out.
@@ -76,9 +76,9 @@ def dataset_info(dataset: str, job: Job, revision: str | None = None) -> "Datase
 
 
 def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> ResolvedSplit:
-    """Find the files of a split: “train” where none is named, or the first split.
+    """Find the files of a split; None: “train”, or the first split if there is no “train”.
 
-    Raises HubError, DownloadError that lists the valid names where a name doesn't exist, Cancelled.
+    Raises HubError, Cancelled, and a DownloadError that lists the valid names if a name doesn't exist.
     """
     libraries.set_up_datasets()
     about = dataset_info(dataset, job)
@@ -115,12 +115,12 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
 
 
 def _require_access(dataset: str, job: Job) -> None:
-    """Raise HubError where the user must accept conditions first: `datasets` hides that behind other errors."""
+    """Raise HubError if the user must accept conditions first: `datasets` hides that behind other errors."""
     requests.call(job, dataset, lambda: libraries.api().auth_check(dataset, repo_type="dataset"))
 
 
 def licence_of(about: "DatasetInfo") -> str:
-    """The licence given by the authors, as the hub abbreviates it; "" where there is none."""
+    """The licence given by the authors, as abbreviated by the hub; "" if there is none."""
     names = [tag.partition(":")[2] for tag in about.tags or [] if tag.startswith("license:")]
     return ", ".join(names)
 
@@ -131,12 +131,12 @@ def _has_script(dataset: str, about: "DatasetInfo") -> bool:
 
 
 def latest_revision(dataset: str, converted: bool, job: Job) -> str:
-    """The current revision on the hub. Raises HubError."""
+    """The current revision on the hub; if `converted`, of the Parquet conversion. Raises HubError."""
     return dataset_info(dataset, job, CONVERTED if converted else None).sha or ""
 
 
 def _parquet_conversion(dataset: str, job: Job) -> "DatasetInfo":
-    """The hub's Parquet conversion of a dataset that is a script. Raises DownloadError where there is none."""
+    """The hub's Parquet conversion of a dataset with a script. Raises DownloadError if there is none."""
     try:
         return dataset_info(dataset, job, CONVERTED)
     except requests.HubError as error:
@@ -198,7 +198,7 @@ def _kind(builder: "DatasetBuilder") -> str:
 
 
 def _options(config: Any) -> dict[str, Any]:
-    """The options that the authors give for reading the files."""
+    """The options given by the authors for reading the files."""
     default = type(config)()
     values = {name: getattr(config, name) for name in OPTIONS if hasattr(config, name)}
     changed = {name: value for name, value in values.items() if value != getattr(default, name, None)}
@@ -210,12 +210,12 @@ def _others(about: "DatasetInfo", shards: Sequence[Shard], empty: Collection[str
     account, read = AccountBuilder(), {shard.path for shard in shards}
     for name in sorted(file.rfilename for file in about.siblings or []):
         if name not in read:
-            account.leave_out(FILES, EMPTY if name in empty else _why_not(name), name)
+            account.leave_out(FILES, EMPTY if name in empty else _reason_left_out(name), name)
     return account.left_out()
 
 
-def _why_not(path: str) -> str:
-    """Why a file of a repository is no file of the split: an English message."""
+def _reason_left_out(path: str) -> str:
+    """Why a file of a repository isn't one of the split, as an untranslated message."""
     name = PurePosixPath(path.lower())
     if any(part.startswith(".") for part in name.parts):
         return HIDDEN
@@ -228,7 +228,7 @@ def _why_not(path: str) -> str:
 def _shards(
     place: DatasetRevision, addresses: Sequence[str], job: Job
 ) -> tuple[tuple[Shard, ...], frozenset[str]]:  # fmt: skip
-    """The files with their sizes and checksums, in the order that `datasets` gives; and the names of empty ones."""
+    """The files with their sizes and checksums, in the order given by `datasets`; and the paths of empty ones."""
     if any("::" in address for address in addresses):
         raise DownloadError(_("“{name}” stores its texts in ZIP archives, which can't be streamed.").format(
             name=place.dataset), _("Choose another dataset."))  # fmt: skip

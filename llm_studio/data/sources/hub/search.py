@@ -17,9 +17,9 @@ _MAX_LIST_ITEMS = 20
 
 @dataclass(frozen=True)
 class SearchResult:
-    """A dataset found by a search. `size`: bytes of its files, None where the hub doesn't give it.
+    """A dataset found by a search. `size`: bytes of its files, None if the hub doesn't provide it.
 
-    `documents`: the number of records as the hub groups them ("1M<n<10M"). `gated`: only available to users who have
+    `documents`: the hub's size category, by number of records ("1M<n<10M"). `gated`: only available to users who have
     accepted its conditions.
     """
 
@@ -36,7 +36,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Preview:
-    """The first rows of a split. `columns`: their names and types; `field`: the detected text column.
+    """The first rows of a split. `columns`: their types by name; `field`: the detected text column, if any.
 
     The values in `rows` are shortened. `text`: the first document as it would be downloaded, shortened. `texts`: for
     each field that can be used (nested ones with a dot), the first documents as they would be downloaded, shortened.
@@ -59,7 +59,7 @@ class Preview:
 
 
 def search(text: str, job: Job, limit: int = 20) -> list[SearchResult]:
-    """The datasets whose names contain these words, the most downloaded first. Raises HubError, Cancelled."""
+    """The datasets whose names contain `text`, the most downloaded first. Raises HubError, Cancelled."""
     if not text.strip():
         return []
 

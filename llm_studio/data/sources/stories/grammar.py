@@ -1,43 +1,44 @@
-"""Short tales told from a grammar and a seed: something to learn from without a network.
+"""Short stories generated from a grammar and a seed: training texts that need no network.
 
-A language's grammar is every ``*.yaml`` of ``resources/stories/<language>/``, merged. A file may hold any of five keys:
+The grammar of a language is every ``*.yaml`` in ``resources/stories/<language>/``, merged. A file may have five keys:
 
 ``names: {f: ..., m: ...}``     given names by gender.
 ``nouns: {category: ...}``      "clé f", "étoiles fp", "héron m *" (``*``: no elision before it). English: "key",
-                                "apples p" (plural), "water u" (uncountable), "queen f" (she); no mark: an "it".
-``adjectives: {category: ...}`` French: "rouge", "gris", "beau|belle|beaux|belles|bel" where the -e and -s rules fail
-                                (the fifth form stands before a vowel); a leading ``<`` puts it before the noun.
-                                English: plain.
+                                "apples p" (plural), "water u" (uncountable), "queen f" (she); unmarked: "it".
+``adjectives: {category: ...}`` French: "rouge", "gris", "beau|belle|beaux|belles|bel" if its forms are irregular (the
+                                fifth one is used before a vowel); a leading ``<`` puts it before the noun.
+                                English: a single form.
 ``rules: {name: ...}``          building blocks, each a list of alternative templates.
 ``plots: [{id, roles, story}]`` ``story`` is a list of beats joined by spaces; a beat is a template or a list of
                                 alternatives; ``---`` starts a new paragraph.
 
-Where a list of words stands, a text with commas may stand; where a list of templates or beats stands, a text with
-one per line (YAML's ``|`` block: nothing to quote there).
+A list of words may also be written as a text with commas; a list of templates or beats as a text with one per line (a
+YAML ``|`` block, which needs no quotes).
 
-Roles are bound once per story, all different: ``hero: person`` (or ``person f``, ``person m``, ``person fox``: of the
-same gender as the role fox, written before), ``thing: noun toy`` (or ``noun toy|tool``, or just ``toy``),
-``colour: adj colour``.
+Each role is bound once per story, to a different word: ``hero: person`` (or ``person f``, ``person m``,
+``person fox``: of the same gender as the role ``fox``, which must precede it), ``thing: noun toy`` (or
+``noun toy|tool``, or just ``toy``), ``colour: adj colour``.
 
 Templates:
 
 ``{a|b|}``                      one of the alternatives; they nest and may be empty.
-``<name>``                      a rule. ``<name who=friend>``: inside it, ``who`` means our role ``friend``.
-``[thing]``                     the role's own text.
-``[un thing] [le thing]``       with a determiner that agrees (story_words.py lists them); ``[Le thing]``: a capital.
-                                Names do without: ``[le hero]`` is "Anna", ``[du hero]`` "d'Anna"; ``[the hero]`` too.
-``[un @size @colour thing]``    with adjectives, agreed and placed: a fresh one of the category, or a role that is one.
-``[@mood hero]``                the adjective alone, agreeing with the role.
-``[noun:food] [du noun:food]``  a fresh noun instead of a role; it is none of the roles. ``noun:food|drink`` too.
-``[hero.il] [hero.Il]``         a pronoun or ending that agrees; story_words.py lists them (``[hero.e]``: "", e, s, es).
-``[hero:lui|elle]``             text by kind. French: m|f, m|f|plural or m|f|mp|fp. English: m|f for persons and
-                                singular|plural for nouns, m|f|other, or m|f|singular|plural.
-``[hero+friend.il]``            several roles together, agreeing in the plural (also with ``:`` and ``@``).
+``<name>``                      a rule. ``<name who=friend>``: in the rule, ``who`` refers to the role ``friend``.
+``[thing]``                     the text of the role.
+``[un thing] [le thing]``       with a determiner that agrees (words.py lists them); ``[Le thing]``: capitalized.
+                                Names take no article: ``[le hero]`` and ``[the hero]`` are "Anna", ``[du hero]``
+                                "d'Anna".
+``[un @size @colour thing]``    with adjectives, in agreement and order: drawn from a category, or bound to a role.
+``[@mood hero]``                the adjective alone, in agreement with the role.
+``[noun:food] [du noun:food]``  a noun drawn from a category, not used by a role. Also ``noun:food|drink``.
+``[hero.il] [hero.Il]``         a pronoun or ending that agrees; words.py lists them (``[hero.e]``: "", e, s, es).
+``[hero:lui|elle]``             text by gender and number. French: m|f, m|f|plural or m|f|mp|fp. English: m|f for
+                                persons and singular|plural for nouns, m|f|other, or m|f|singular|plural.
+``[hero+friend.il]``            several roles together, with agreement in the plural (also with ``:`` and ``@``).
 
-Each beat starts with a capital, and so does what follows ". " (also "« " in French, "! " and "? " in English).
-French elides by itself ("que Anna", "le arbre"), except before ``*`` ("le *haut") and after a hyphen ("prends-le avec
-toi"). Spaces left by empty alternatives go away. A mistake in a grammar is a ValueError that names file, plot and
-template.
+Each beat is capitalized, and so is the text after ". " (also after "« " in French, "! " and "? " in English). French
+words are elided automatically ("que Anna", "le arbre"), except before ``*`` ("le *haut") and after a hyphen
+("prends-le avec toi"). Spaces around empty alternatives are removed. A mistake in a grammar raises a ValueError that
+names the file, the plot and the template.
 """
 
 from __future__ import annotations
@@ -58,23 +59,23 @@ from llm_studio.paths import resource
 LANGUAGES = tuple(SPOKEN)
 PARAGRAPH = "\n\n"
 
-# libyaml reads a grammar ten times faster, where PyYAML was built with it.
+# libyaml reads a grammar ten times faster, if PyYAML was built with it.
 _Loader = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def generate_stories(language: str, count: int, seed: int = 0) -> Iterator[str]:
-    """Yield `count` stories, made one at a time; story number i depends on (seed, i) and the grammar only."""
+    """Yield `count` stories, generated one at a time; story number i depends on (seed, i) and the grammar only."""
     if language not in LANGUAGES:
         raise ValueError(f"no stories in {language!r}: the languages are {', '.join(LANGUAGES)}")
     grammar = load_grammar(language)
-    first = (seed % 2**64) << 64  # Random() ignores an integer's sign, so seed -1 must not reach it as such
+    first = (seed % 2**64) << 64  # Random() ignores the sign of an integer
     for index in range(count):
         yield grammar.tell(Random(first + index))
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A compiled plot: `casting` binds its roles, in order; then its beats are told."""
+    """A compiled plot: `casting` binds its roles, then `beats` generate its text."""
 
     name: str
     casting: list[Callable[[Telling], None]]
@@ -83,31 +84,31 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """All the plots of one language, ready to be told."""
+    """The compiled plots of one language."""
 
     lexicon: Lexicon
     plots: list[Plot]
 
     def tell(self, rng: Random, plot: Plot | None = None) -> str:
-        """One story; its plot is drawn unless given."""
-        draw = rng.random  # the method whose numbers Python promises to keep from version to version
+        """Generate one story, from a random plot unless one is given."""
+        draw = rng.random  # Python guarantees that this method returns the same numbers in all versions
         chosen = plot or self.plots[int(draw() * len(self.plots))]
         telling = Telling(draw)
         for cast_role in chosen.casting:
             cast_role(telling)
-        told = [beat if isinstance(beat, str) else beat(telling).strip(" ") for beat in chosen.beats]
-        text = " ".join([capital(beat) for beat in told if beat])
+        texts = [beat if isinstance(beat, str) else beat(telling).strip(" ") for beat in chosen.beats]
+        text = " ".join([capital(text) for text in texts if text])
         return self.lexicon.language.polish(text.replace(f" {PARAGRAPH} ", PARAGRAPH))
 
 
 @cache
 def load_grammar(language: str) -> Grammar:
-    """Read and compile every file of a language; each plot is checked here, so that telling can't fail."""
+    """Read and compile all files of a language. Every plot is checked, so that generating a story can't fail."""
     return read_grammar(language, sorted(resource("stories", language).glob("*.yaml")))
 
 
 def read_grammar(language: str, files: Iterable[Path]) -> Grammar:
-    """Merge the files of a grammar. ValueError: a mistake in one of them, named."""
+    """Merge and compile the files of a grammar. A mistake raises a ValueError that names the file."""
     lexicon = Lexicon(SPOKEN[language])
     plots: list[tuple[str, Mapping[str, Any]]] = []
     for path in files:
@@ -129,7 +130,7 @@ def read_grammar(language: str, files: Iterable[Path]) -> Grammar:
 
 
 def _add_words(lexicon: Lexicon, content: Mapping[str, Any]) -> None:
-    """Add one file's words and rules to those of the others."""
+    """Add the words and rules of one file to the lexicon."""
     language = lexicon.language
     for key, entries in ((key, entries) for key, group in content.items() for entries in group.items()):
         name, values = entries
@@ -148,7 +149,7 @@ def _add_words(lexicon: Lexicon, content: Mapping[str, Any]) -> None:
 
 
 def _texts(value: Any, separator: str) -> list[str]:
-    """A list of texts, or one text cut at the separator; spaces made single."""
+    """A list of texts, or one text split at the separator; white space is collapsed, and empty texts are dropped."""
     texts: Any = value.split(separator) if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in cast("list[Any]", texts)):
         raise ValueError(f"{value!r} should be a text or a list of texts")
@@ -175,7 +176,7 @@ def _compile_plot(lexicon: Lexicon, plot: Mapping[str, Any]) -> Plot:
 
 
 def _casting(lexicon: Lexicon, roles: dict[str, str], role: str) -> Callable[[Telling], None]:
-    """How a role is bound: "person", "person f", "person <role>", "adj category", "noun category" or "category"."""
+    """A function that binds a role: "person", "person f", "person <role>", "adj category", "[noun ]category"."""
     what, _, detail = roles[role].partition(" ")
     if what == "adj":
         if not lexicon.adjectives.get(detail):
@@ -194,7 +195,7 @@ def _casting(lexicon: Lexicon, roles: dict[str, str], role: str) -> Callable[[Te
 
 
 def _pool(lexicon: Lexicon, spec: str) -> list[Noun]:
-    """The nouns or names that a role may be."""
+    """The nouns or names to which a role may be bound."""
     what, _, detail = spec.partition(" ")
     if what != "person":
         return nouns_of(lexicon, detail if what == "noun" else spec)

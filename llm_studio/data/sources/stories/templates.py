@@ -1,7 +1,7 @@
 """The template language of the built-in stories, compiled once into closures.
 
-`stories.py` says how templates are written. Compiling checks everything (braces, rules, roles, categories), so that
-telling a story is only drawing and joining.
+`grammar.py` describes the syntax of templates. Everything is checked when they are compiled (braces, rules, roles,
+categories), so that generating a story is only drawing and joining.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from llm_studio.data.sources.stories.words import Adjective, Lexicon, Noun
 
 @dataclass(slots=True)
 class Telling:
-    """One story being told: its luck (`draw` gives numbers in [0, 1)), who plays in it, and the words already taken."""
+    """The state of a story while it is generated.
+
+    `draw` returns random numbers in [0, 1), `nouns` and `adjectives` are those bound to roles, `taken` the words used.
+    """
 
     draw: Callable[[], float]
     nouns: dict[str, Noun] = field(default_factory=dict[str, Noun])
@@ -24,7 +27,7 @@ class Telling:
     taken: set[str] = field(default_factory=set[str])
 
     def pick(self, pool: Sequence[Word]) -> Word:
-        """Draw from `pool`; a word that this story has used gives way to the next free one."""
+        """Draw a word from `pool`; if the story has used it, take the next one that is unused."""
         size = len(pool)
         start = int(self.draw() * size)
         word = pool[start]
@@ -38,7 +41,7 @@ class Telling:
 
 Word = TypeVar("Word", Noun, Adjective)
 Piece = Callable[[Telling], str]
-Part = str | Piece  # a text known in advance, or the way to tell it
+Part = str | Piece  # a constant text, or a function that generates it
 
 _TOKEN = re.compile(r"\[[^][]*\]|<[^<>]*>|[{|}]|[^][<>{|}]+")
 _SLOT = re.compile(
@@ -56,7 +59,7 @@ class TemplateCompiler:
         self._aliases: dict[str, str] = {}  # parameters of the rule being compiled -> the plot's roles
 
     def compile(self, template: str) -> Part:
-        """A ValueError names the template, and the rule it came through."""
+        """Compile a template. Raises a ValueError that names it and the templates through which it was reached."""
         try:
             tokens = _TOKEN.findall(template)
             if "".join(tokens) != template:
@@ -66,7 +69,7 @@ class TemplateCompiler:
             raise ValueError(f"{template!r}: {error}") from None
 
     def _sequence(self, tokens: list[str], *, nested: bool) -> Part:
-        """Consume `tokens` from their end, up to the } of this level where `nested`."""
+        """Consume `tokens` from their end, up to the } of this level if `nested`."""
         options: list[list[Part]] = [[]]
         while tokens:
             match token := tokens.pop():
@@ -90,7 +93,7 @@ class TemplateCompiler:
         return self._rule(token[1:-1]) if token.startswith("<") else token
 
     def _rule(self, call: str) -> Part:
-        """ "name" or "name parameter=role ..."."""
+        """Compile a call of a rule: "name" or "name parameter=role ..."."""
         name, *arguments = call.split() or [""]
         if name not in self._lexicon.rules:
             raise ValueError(f"unknown rule {name!r}")
@@ -130,7 +133,7 @@ class TemplateCompiler:
         return self._phrase(determiner, sources, noun)
 
     def _adjective(self, name: str) -> Callable[[Telling], Adjective]:
-        """A role that is an adjective, or a fresh one of a category."""
+        """A function that returns the adjective of a role, or draws one from a category."""
         role = self._aliases.get(name, name)
         if role in self._adjectives:
             return lambda telling: telling.adjectives[role]
@@ -140,7 +143,7 @@ class TemplateCompiler:
         return lambda telling: telling.pick(pool)
 
     def _subject(self, subject: str) -> Callable[[Telling], Noun]:
-        """A role, several roles together, or a fresh noun."""
+        """A function that returns the noun of a role or of several roles together, or draws one from a category."""
         if subject.startswith("noun:"):
             pool = nouns_of(self._lexicon, subject.removeprefix("noun:"))
             return lambda telling: telling.pick(pool)
@@ -187,7 +190,7 @@ class TemplateCompiler:
 
 
 def nouns_of(lexicon: Lexicon, categories: str) -> list[Noun]:
-    """The nouns of "toy" or of "toy|tool"."""
+    """The nouns of a category ("toy") or of several ("toy|tool"). Raises ValueError if one is unknown."""
     for category in categories.split("|"):
         if not lexicon.nouns.get(category):
             raise ValueError(f"unknown nouns {category!r}")
@@ -195,7 +198,7 @@ def nouns_of(lexicon: Lexicon, categories: str) -> list[Noun]:
 
 
 def join(parts: list[Part]) -> Part:
-    """One after the other."""
+    """The parts, one after the other."""
     if all(isinstance(part, str) for part in parts):
         return "".join(cast("list[str]", parts))
     if len(parts) == 1:
@@ -205,7 +208,7 @@ def join(parts: list[Part]) -> Part:
 
 
 def choice(options: list[Part]) -> Part:
-    """One of them."""
+    """One of the options, drawn at random."""
     size = len(options)
     if size == 1:
         return options[0]
@@ -217,7 +220,7 @@ def choice(options: list[Part]) -> Part:
 
 
 def capital(text: str) -> str:
-    """The text with its first letter in upper case."""
+    """`text` with its first letter in upper case."""
     return text[:1].upper() + text[1:]
 
 

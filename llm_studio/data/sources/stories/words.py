@@ -1,6 +1,7 @@
-"""The words of the built-in stories: agreement, determiners, order and spelling, in French and English.
+"""The words of the built-in stories: agreement, determiners, word order and spelling, in French and English.
 
-`stories.py` says how a grammar is written; this file knows what a language does with it and nothing of plots.
+`grammar.py` describes the format of a grammar; this module has the rules of each language and knows nothing about
+plots.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noun:
-    """A noun or a given name. `kind` is its column in the tables below."""
+    """A noun or a given name. `kind` is its gender and number: an index into `Language.kinds`."""
 
     text: str
     kind: int
@@ -21,7 +22,8 @@ class Noun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adjective:
-    """One form per kind of noun; `linked` is the masculine singular before a vowel ("bel")."""
+    """`forms`: one per kind of noun; `linked`: the masculine singular before a vowel ("bel"); `before`: it precedes the
+    noun."""
 
     text: str
     forms: tuple[str, ...]
@@ -31,25 +33,25 @@ class Adjective:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """What the engine must know of a language.
+    """The rules of one language.
 
-    A determiner's row has its form for each kind, then its form for each kind before a vowel.
+    The row of a determiner has its form for each kind, then its form before a vowel for each kind.
     """
 
     kinds: tuple[str, ...]
     default_kind: str | None
     plural: tuple[int, int]  # the kind of a group, and of a group of feminines only
     feminines: tuple[int, ...]
-    spread: Mapping[int, tuple[int, ...]]  # for 2, 3 or 4 alternatives: which one each kind takes
+    spread: Mapping[int, tuple[int, ...]]  # for 2, 3 or 4 alternatives: the index of that for each kind
     determiners: Mapping[str, tuple[str, ...]]
-    before_names: Mapping[str, str]  # determiners that names take or do without
+    before_names: Mapping[str, str]  # forms of determiners before given names
     pronouns: Mapping[str, tuple[str, ...]]
     starts_with_vowel: Callable[[str], object]
     adjective: Callable[[str], Adjective]
     polish: Callable[[str], str]
 
     def noun(self, entry: str) -> Noun:
-        """Read "vieux chêne m" or "héron m *"."""
+        """Parse an entry such as "vieux chêne m" or "héron m *". Raises ValueError."""
         words = entry.removesuffix("*").split()
         star = "*" if entry.endswith("*") else ""
         if len(words) > 1 and words[-1] in self.kinds:
@@ -79,7 +81,7 @@ class Language:
 
 
 def _determiners(table: str) -> dict[str, tuple[str, ...]]:
-    """Lines "name: forms [/ forms before a vowel]"; `_` stands for a space inside a form."""
+    """Parse lines "name: forms [/ forms before a vowel]"; `_` in a form stands for a space."""
     rows: dict[str, tuple[str, ...]] = {}
     for line in table.strip().splitlines():
         name, _, forms = line.partition(":")
@@ -90,7 +92,7 @@ def _determiners(table: str) -> dict[str, tuple[str, ...]]:
 
 
 def _pronouns(table: str) -> dict[str, tuple[str, ...]]:
-    """Lines "name: one form per kind"; `-` is the empty form."""
+    """Parse lines "name: one form per kind"; `-` is the empty form."""
     pairs = (line.split(":") for line in table.strip().splitlines())
     return {name.strip(): tuple(f.replace("-", "") for f in forms.split()) for name, forms in pairs}
 
@@ -108,7 +110,7 @@ _FRENCH_ELISION = re.compile(
     r"(?<![\w'*-])(?:([jlmtsdnJLMTSDN]|(?:[Jj]us|[Ll]ors|[Pp]uis|[Qq]uoi)?[Qq]u)e|([Ll])a|([Ss])i(?= ils?\b))"
     r" (?=[aeiouâàéèêëîïôûœhAEIOUÂÀÉÈÊÎÔŒH]|y )"
 )
-# Not after ! and ?: what goes on in a lower case there is meant ("« Viens ! dit-il. Vite ! »").
+# Not after ! and ?: lower case is intended there ("« Viens ! dit-il. Vite ! »").
 _FRENCH_SENTENCE_START = re.compile(r"(?:\.|«) [a-zà-ÿœ]")
 _FRENCH_FEMININES = (
     ("eux", "euse"),
@@ -121,7 +123,7 @@ _FRENCH_FEMININES = (
 
 
 def _french_adjective(entry: str) -> Adjective:
-    """Read "<petit" or "<beau|belle|beaux|belles|bel"; the regular forms are worked out."""
+    """Parse "<petit" or "<beau|belle|beaux|belles|bel"; regular forms are derived. Raises ValueError."""
     before, entry = entry.startswith("<"), entry.removeprefix("<")
     forms = entry.split("|")
     if len(forms) not in (1, 4, 5):
@@ -137,7 +139,7 @@ def _french_adjective(entry: str) -> Adjective:
 
 
 def _french_polish(text: str) -> str:
-    """Elide ("le arbre", "si il"), then drop the `*` that forbade it."""
+    """Elide ("le arbre", "si il"), then remove the `*` that prevents elision."""
     return _tidy(_FRENCH_ELISION.sub(r"\1\2\3'", text).replace("*", ""), _FRENCH_SENTENCE_START)
 
 
@@ -241,7 +243,7 @@ SPOKEN = {"en": _ENGLISH, "fr": _FRENCH}
 
 @dataclass(slots=True)
 class Lexicon:
-    """The words and building blocks of one language's grammar."""
+    """The words and rules of one language's grammar."""
 
     language: Language
     names: dict[str, list[Noun]] = field(default_factory=dict[str, list[Noun]])
