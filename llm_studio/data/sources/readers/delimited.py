@@ -127,7 +127,7 @@ class _RowReader:
         self._line = 0
 
     def rows(self) -> Iterator[list[str]]:
-        """The rows. One that can't be read is given as an empty row, so that the rows after it keep their numbers."""
+        """The rows. One that can't be read is yielded as an empty row, so that the rows after it keep their numbers."""
         lines = self._lines
         while True:
             try:

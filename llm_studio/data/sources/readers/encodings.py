@@ -21,7 +21,7 @@ from llm_studio.i18n import N_, _, ngettext, number
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
+_BYTE_ORDER_MARKS = {  # longer ones first: the mark of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): Encoding("utf-32", "UTF-32"),
     (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE): Encoding("utf-16", "UTF-16"),
 }
