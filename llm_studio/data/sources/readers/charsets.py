@@ -86,7 +86,7 @@ _LETTER_OR_NOT = bytes(
 _ASCII = bytes(range(128))
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _RARE = ("is",)
-"""Icelandic: its letters are those of Turkish in another encoding, and it has a hundredth of the speakers."""
+"""Languages with a lower score: Icelandic has the letters of Turkish in another encoding, and far fewer speakers."""
 _QUOTES = frozenset("«»‹›“”„‚‘’\xa0…–—•°§€£©®™¿¡№·†")
 _JOINS = frozenset("’\xad")
 

@@ -78,7 +78,7 @@ def list_files(folder: Path, job: Job, follow_links: bool = False) -> Listing:
             for name in folders:
                 path = Path(root, name)
                 target = path.resolve()
-                is_link = target != here / name  # or a junction of Windows
+                is_link = target != here / name  # also true for a junction of Windows
                 outside = is_link and leads_out(target, folder)
                 if name[0] == ".":
                     found.others.append((path, HIDDEN))

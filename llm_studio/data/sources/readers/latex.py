@@ -118,7 +118,7 @@ class _Latex:
         self._arguments = 0  # number of arguments to come that aren't text
         self._after_command = self._in_option = False
         self._closing = ""  # text to add after the next group
-        self._endless: set[str] = set()  # strings that don't occur again
+        self._absent: set[str] = set()  # strings that don't occur again
 
     def text(self) -> str:
         """The text of the file. Raises Cancelled."""
@@ -301,9 +301,9 @@ class _Latex:
 
     def _find(self, text: str) -> int:
         """The position of the next occurrence of `text`, or -1, which is cached."""
-        place = -1 if text in self._endless else self._source.find(text, self._place)
+        place = -1 if text in self._absent else self._source.find(text, self._place)
         if place < 0:
-            self._endless.add(text)
+            self._absent.add(text)
         return place
 
 

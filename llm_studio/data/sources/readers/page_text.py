@@ -45,7 +45,7 @@ _LAST_HALVES = _set_of(
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The lines of a page in reading order; `height`: of the page, in points, like `Line.at`.
+    """The lines of a page in reading order. `height`: height of the page in points.
 
     `unreadable`: number of characters for which the file doesn't specify the letters.
     """

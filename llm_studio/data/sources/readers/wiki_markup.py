@@ -75,7 +75,7 @@ class WikiMarkup:
         return "".join(rest)
 
     def _template(self, inner: str) -> str:
-        """The visible text of a template; "" for a table."""
+        """The visible text of a template; "" for tables and unknown templates."""
         if not inner.startswith("{{"):
             self.left_out += 1
             return ""
