@@ -1,5 +1,5 @@
-"""Archives (.zip): their members are read directly. Nothing is unpacked into a folder, so that paths in an archive
-can't point outside it; an archive bomb is detected while it is read.
+"""Archives (.zip): their members are read directly. Nothing is unpacked into a folder, so paths in an archive can't
+point outside of it; an archive bomb is detected while it is read.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 MAX_DEPTH = 2
-"""Limit of nested archives."""
+"""Maximum depth of nested archives."""
 MAX_DICTIONARY = 1 << 28
-"""Limit of the memory for decompressing LZMA: a file of some bytes can ask for 4 GB."""
+"""Limit of the memory for decompressing LZMA, in bytes: a file of a few bytes can request 4 GB."""
 _LOCAL_HEADER, _LZMA_PROPERTIES = 30, 9
 _MAX_DIRECTORY = 1 << 26
 _UTF8_NAME = 0x800
-_LEAST_SCORE = 0.4
-"""Score of an encoding from which names are decoded with it."""
+_MIN_SCORE = 0.4
+"""Score that an encoding must exceed for names to be decoded with it."""
 
 
 class WrappedStream(io.RawIOBase):
-    """Another view of the stream `_stream`, at the same position; a subclass reads."""
+    """Base class of wrappers of a stream that share its position; subclasses implement reading."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -54,7 +54,7 @@ class WrappedStream(io.RawIOBase):
 
 
 class CountingReader(WrappedStream):
-    """Counts the bytes of a member, those that are read again only once. Seeking is slow."""
+    """Calls `spend` with the position in a member after each read. Seeking is slow."""
 
     def __init__(self, stream: IO[bytes], spend: Callable[[int], None]) -> None:
         super().__init__(stream)
@@ -75,7 +75,7 @@ class CountingReader(WrappedStream):
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in the list of an archive. `reason`: why it is left out whatever its name, or ""."""
+    """A file in the list of an archive. `reason`: why it is left out regardless of its name, or ""."""
 
     name: str
     size: int
@@ -100,6 +100,7 @@ class ArchiveMember(InputFile):
         return io.BufferedReader(CountingReader(self._unpacked(), self._spend), 1 << 16)
 
     def _spend(self, position: int) -> None:
+        """Count the bytes up to `position` against the budget; bytes that are read again count once."""
         if position > self._counted:
             self._spent.spend(position - self._counted)
             self._counted = position
@@ -115,7 +116,7 @@ def printable(name: str) -> str:
 
 @contextlib.contextmanager
 def open_zip(item: InputFile, context: Context) -> Generator[tuple[zipfile.ZipFile, Budget]]:
-    """Open an archive, with the budget for its content. Raises SourceError where it is damaged or too large."""
+    """Open an archive, with the budget for its content. Raises SourceError if it is damaged or too large."""
     with translate_read_errors(item.name), item.seekable(context.job) as stream:
         _check_directory(item, stream)
         try:
@@ -127,12 +128,12 @@ def open_zip(item: InputFile, context: Context) -> Generator[tuple[zipfile.ZipFi
 
 
 def member(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> ArchiveMember:
-    """A file of a .zip."""
+    """The file `info` of a .zip."""
     return ArchiveMember(item, info.filename, info.file_size, budget, _opener(item, archive, info, info.filename))
 
 
 def zip_entries(item: InputFile, archive: zipfile.ZipFile) -> list[Entry]:
-    """The files in a .zip, with their names in the encoding that they were written in."""
+    """The files in a .zip, with their names decoded from the encoding that they were written in."""
     names = _decoded_names(archive)
     return [
         Entry(names.get(info.filename, info.filename), info.file_size, _opener(item, archive, info, info.filename))
@@ -156,11 +157,11 @@ def _opener(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, fi
 
 
 def _check_dictionary(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    """Raise SourceError where the dictionary of LZMA would take too much memory: it is as large as the file says."""
+    """Raise SourceError if the LZMA dictionary, whose size the file specifies, would take too much memory."""
     stream = archive.fp
     if info.compress_type != zipfile.ZIP_LZMA or stream is None:
         return
-    stream.seek(info.header_offset)  # `zipfile` does so as well before it reads
+    stream.seek(info.header_offset)  # `zipfile` seeks as well before it reads
     header = stream.read(_LOCAL_HEADER)
     if len(header) < _LOCAL_HEADER:
         raise damaged(name, "")
@@ -174,7 +175,7 @@ def _check_dictionary(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo
 
 
 def _decoded_names(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Better names for those beyond ASCII that aren't marked as UTF-8: `zipfile` takes them for CP437."""
+    """Corrected names for non-ASCII ones that aren't marked as UTF-8: `zipfile` decodes them as CP437."""
     raw: dict[str, bytes] = {}
     for info in archive.infolist():
         if not info.flag_bits & _UTF8_NAME and not info.filename.isascii():
@@ -188,11 +189,11 @@ def _decoded_names(archive: zipfile.ZipFile) -> dict[str, str]:
         sample.decode()
     except UnicodeDecodeError:
         codec, score = rank_encodings(sample)[0]
-    return {old: name.decode(codec, "replace") for old, name in raw.items()} if score > _LEAST_SCORE else {}
+    return {old: name.decode(codec, "replace") for old, name in raw.items()} if score > _MIN_SCORE else {}
 
 
 def _check_directory(item: InputFile, stream: BinaryIO) -> None:
-    """Raise SourceError where the list of members would take too much memory."""
+    """Raise SourceError if the list of members is missing or would take too much memory."""
     length = directory_bytes(stream)
     if length is None:
         raise damaged(item.name, _("its list of files is missing"))
@@ -201,7 +202,7 @@ def _check_directory(item: InputFile, stream: BinaryIO) -> None:
 
 
 def directory_bytes(stream: BinaryIO) -> int | None:
-    """Bytes of a zip's list of members, which is read at once when the archive is opened; None where it has none."""
+    """Bytes of the list of members of a .zip, which is read at once when it is opened; None if the list is missing."""
     end = stream.seek(0, io.SEEK_END)
     start = max(0, end - (1 << 16) - 22 - 76)
     stream.seek(start)
@@ -212,13 +213,13 @@ def directory_bytes(stream: BinaryIO) -> int | None:
         return None
     length: int = struct.unpack_from("<L", tail, position + 12)[0]
     zip64 = tail.rfind(b"PK\x06\x06", 0, position)
-    if zip64 >= 0 and tail[max(0, position - 20) :].startswith(b"PK\x06\x07"):  # `zipfile` believes this one
+    if zip64 >= 0 and tail[max(0, position - 20) :].startswith(b"PK\x06\x07"):  # `zipfile` uses this length
         length = struct.unpack_from("<Q", tail, zip64 + 40)[0]
     return length
 
 
 def too_many_files(item: InputFile) -> SourceError:
-    """The list of the files in an archive would take too much memory."""
+    """The error for an archive whose list of files would take too much memory."""
     return SourceError(
         _("{path} holds too many files, or is damaged.").format(path=item.name),
         _("If you trust it, unpack it yourself and add the folder."),

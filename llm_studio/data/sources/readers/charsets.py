@@ -1,7 +1,7 @@
-"""The encoding of a text that isn't Unicode, judged by the letters and signs that its bytes stand for.
+"""Ranks the possible encodings of a text that isn't Unicode by the characters that its bytes decode to.
 
-In the right encoding, the letters beyond ASCII are those of one language, frequent ones are frequent, no capital
-follows a small letter, and no symbol is inside a word. Each encoding is scored by that, for each of its languages.
+In the right encoding, the non-ASCII letters belong to one language and have its letter frequencies, no capital follows
+a lowercase letter, and no symbol is inside a word. Each encoding is scored on this for each of its languages.
 """
 
 import re
@@ -32,10 +32,10 @@ _VIETNAMESE = {"vi": "đăâêôơư\u0301\u0300\u0323\u0309\u0303áàãéèêí
 
 @dataclass(frozen=True, eq=False)
 class _Family:
-    """Encodings, the most likely first, of languages whose letters are given by frequency.
+    """Encodings, most likely first, and their languages with their non-ASCII letters, most frequent first.
 
-    `slope`: how much less a rare letter counts. In an alphabet of its own (`own_alphabet`), every encoding gives
-    letters, and their frequency alone tells them apart; elsewhere, most letters are ASCII.
+    `slope`: how much less a rare letter counts. `own_alphabet`: the alphabet isn't Latin, so that all encodings give
+    letters, and only their frequencies distinguish the encodings; in Latin alphabets, most letters are ASCII.
     """
 
     codecs: tuple[str, ...]
@@ -73,32 +73,32 @@ NAMES = {
     "cp1258": "Windows-1258", "cp1255": "Windows-1255", "cp1256": "Windows-1256", "cp874": "Windows-874",
     "shift_jis": "Shift JIS", "euc_jp": "EUC-JP", "gb18030": "GB18030", "big5": "Big5", "euc_kr": "EUC-KR",
 }  # fmt: skip
-"""The encodings that are tried, with their names for people."""
+"""The encodings that are tried, with their display names."""
 
 _HINT, _PRIOR = 0.15, 0.12
-_MOST_TRIPLES = 2000
-"""Number of different bytes with their neighbours that are judged, the most frequent ones."""
+_MAX_TRIPLES = 2000
+"""Number of different triples (a non-ASCII byte and its neighbours) that are scored, the most frequent ones."""
 _LETTER_OR_NOT = bytes(
     byte if byte > 127 else ord("a" if chr(byte).islower() else "A" if chr(byte).isupper() else " ")
     for byte in range(256)
 )
-"""What counts of a neighbour that is ASCII: whether it is a letter, and a capital."""
+"""Maps ASCII bytes to “a” for lowercase letters, “A” for capitals and a space for others."""
 _ASCII = bytes(range(128))
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _RARE = ("is",)
-"""Its letters are those of Turkish in another encoding, with a hundredth of the speakers."""
+"""Languages with a lower score: Icelandic has the letters of Turkish in another encoding, and far fewer speakers."""
 _QUOTES = frozenset("«»‹›“”„‚‘’\xa0…–—•°§€£©®™¿¡№·†")
 _JOINS = frozenset("’\xad")
 
 
 def rank_encodings(sample: bytes, language: str = "") -> list[tuple[str, float]]:
-    """The codecs that `sample` may be encoded in, the most likely first, with their scores: 1 is a sure one.
+    """The codecs that `sample` may be encoded in, most likely first, with their scores: 1 is certain.
 
-    `language`: that of the project, a hint.
+    `language`: language code of the project, a hint.
     """
     around = b"\n" + sample.translate(_LETTER_OR_NOT) + b"\n"
     counted = Counter(around[found.start() : found.start() + 3] for found in _BEYOND_ASCII.finditer(sample))
-    triples = dict(counted.most_common(_MOST_TRIPLES))
+    triples = dict(counted.most_common(_MAX_TRIPLES))
     total = sum(triples.values()) or 1
     scores = {codec: _score_wide(sample, codec, language) for codec in _WIDE}
     for family in _FAMILIES:
@@ -114,7 +114,7 @@ def rank_encodings(sample: bytes, language: str = "") -> list[tuple[str, float]]
 
 @lru_cache(1 << 16)
 def _value(codec: str, language: str, family: _Family, triple: bytes) -> float:
-    """How well a byte between two others fits a language in an encoding: 1 for a frequent letter, -2 at worst."""
+    """How well a byte between two others fits a language in an encoding: from -2 to 1 for a frequent letter."""
     characters = _table(codec)
     before, character, after = (characters[byte] for byte in triple)
     if character.isalpha() or character in family.languages[language]:
@@ -150,7 +150,7 @@ def _weights(language: str, slope: float) -> dict[str, float]:
 
 
 def _score_wide(sample: bytes, codec: str, language: str) -> float:
-    """The score of an encoding with two bytes for a character."""
+    """The score of a multibyte encoding of Chinese, Japanese or Korean."""
     text = sample.decode(codec, "replace")
     wide = text.encode().translate(None, _ASCII).decode()
     if not wide:
@@ -161,12 +161,12 @@ def _score_wide(sample: bytes, codec: str, language: str) -> float:
 
 
 def _wide_value(character: str, kind: str) -> float:
-    """How well a character fits a language that is written in two bytes for each."""
+    """How well a character fits a language that is written in a multibyte encoding."""
     if character == "\ufffd" or "\ue000" <= character <= "\uf8ff":
         return -4.0
     if "\u3000" <= character <= "\u303f" or "\uff00" <= character <= "\uff5e":
         return 0.5
-    if "\uff61" <= character <= "\uff9f":  # narrow kana, which any Western letter would be
+    if "\uff61" <= character <= "\uff9f":  # half-width kana, to which Western letters decode
         return -1.0
     if "\u3040" <= character <= "\u30ff":
         return 1.0 if kind == "ja" else -0.3

@@ -1,7 +1,7 @@
 """Exports of chat programs: Telegram (result.json) and Discord (JSON of DiscordChatExporter).
 
-They are read as text, a line for each message, or as conversations in which roles replace the names, as WhatsApp is: a
-chat of two people is a conversation for each day. Other chats of an export are left out there, and counted.
+They are read as text, with one line per message, or, like exports of WhatsApp, as conversations in which roles replace
+the names: a chat of two people gives one conversation per day. Other chats are then left out and counted.
 """
 
 import re
@@ -35,7 +35,7 @@ from llm_studio.jobs import Job
 
 _HEAD = 1 << 14
 _SAMPLE = 1_000_000
-"""Characters by which it is judged how many people talk."""
+"""Number of characters that are read to determine who speaks."""
 _TELEGRAM = re.compile(
     r'"type"\s*:\s*"(?:personal_chat|private_|public_|bot_chat|saved_messages)|"personal_information"\s*:'
 )
@@ -50,9 +50,9 @@ _PLACE = N_("{path}, conversation {line}")
 
 @dataclass(frozen=True)
 class _Message:
-    """One message: the number of its chat, the kind of that chat, the day, who speaks, the text, and its files.
+    """One message: the number and the kind of its chat, the day, the author, the text, and the number of files.
 
-    `is_spoken`: a person wrote it, not the program.
+    `is_spoken`: it was written by a person, not by the program.
     """
 
     chat: int
@@ -65,14 +65,17 @@ class _Message:
 
 
 def is_export(item: InputFile) -> bool:
-    """Whether a .json is such an export, judging by its beginning."""
+    """Whether a .json file is such an export, judging by its beginning."""
     with item.open() as stream:
         head = stream.read(_HEAD).decode("utf-8", "replace").lstrip("\ufeff").lstrip()
     return head.startswith("{") and "messages" in head and bool(_TELEGRAM.search(head) or _DISCORD.search(head))
 
 
 def export_style(item: InputFile) -> ChatStyle | None:
-    """Who talks in the first chat of two, or else in the first one; None where less than two do."""
+    """The speakers of the first chat of two, or else of the first chat; only chats in which several speak count.
+
+    None if there is no such chat.
+    """
     names: dict[int, dict[str, None]] = {}
     of_two: list[int] = []
     try:
@@ -93,7 +96,7 @@ def _silent() -> Context:
 
 
 def read_export(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """A document for each chat: a line for each message, with who wrote it."""
+    """One document per chat, with one line per message that begins with its author."""
     chat = -1
     for message in _counted(item, context):
         if chat not in (-1, message.chat):
@@ -105,7 +108,7 @@ def read_export(item: InputFile, context: Context) -> Iterator[Chunk]:
 
 
 def read_conversations(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The chats of two people: a conversation for each day."""
+    """The chats of two people, one conversation per day."""
     account, writer = context.account, ConversationWriter()
     roles: dict[str, str] = {}
     groups: set[int] = set()
@@ -135,7 +138,7 @@ def read_conversations(item: InputFile, context: Context) -> Iterator[Chunk]:
 
 
 def _counted(item: InputFile, context: Context) -> Iterator[_Message]:
-    """What people wrote; the lines of the program and files are left out and counted."""
+    """The messages written by people; messages of the program and files are left out and counted."""
     account, found = context.account, False
     try:
         for message in _messages(item, context):
@@ -154,15 +157,15 @@ def _counted(item: InputFile, context: Context) -> Iterator[_Message]:
         account.leave_out(PARTS, CUT_OFF, item.name, error.what)
 
 
-def _messages(item: InputFile, context: Context, most: int = 0) -> Iterator[_Message]:
-    """The messages of all chats, or in the first `most` characters. Raises SourceError, also where one is cut off."""
+def _messages(item: InputFile, context: Context, limit: int = 0) -> Iterator[_Message]:
+    """The messages of all chats, or of the first `limit` characters. Raises SourceError, also for a file cut off."""
     chat, kind = 0, ""
     with open_text(item, context) as text:
         stream = JsonStream(text, context)
         if stream.next() != "{":
             return
         for path, value in stream.walk(("chats", "left_chats", "list", "messages", "channel"), ("list",)):
-            if most and stream.place > most:
+            if limit and stream.place > limit:
                 return
             if value is ITEM:
                 chat, kind = chat + 1, ""
@@ -188,7 +191,7 @@ def _message(fields: Mapping[str, object], chat: int, kind: str) -> _Message:
 
 
 def _joined(value: object) -> str:
-    """The text of a message; Telegram's is a list where some of it is a link or bold."""
+    """The text of a message; in Telegram, it is a list if it contains links or formatting."""
     if isinstance(value, str):
         return value.replace("\r\n", "\n").replace("\r", "\n")
     if not isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Plain texts that are chats: lines that begin with who speaks (“User: …”, “Assistant: …”), and exports of WhatsApp.
+"""Plain texts that are chats: lines that begin with the speaker (“User: …”, “Assistant: …”), and exports of WhatsApp.
 
-They can be read as conversations, or as the text that they are. Lines with the names of roles are taken for a
-conversation; of a personal chat, the user is asked first: its names are replaced by roles.
+They can be read as conversations or as plain text. By default, lines with names of roles are read as conversations. A
+personal chat is read as conversations only if the user chooses so, since roles then replace the names.
 """
 
 import re
@@ -44,7 +44,7 @@ _MESSAGE = re.compile(
     r"[\u200e\u200f\ufeff]*\[?(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}),?\s(?:à\s)?\d{1,2}[:.h]\d{2}(?:[:.]\d{2})?"
     r"(?:\s?[ap]\.?\s?m\.?)?\]?\s?(?:-\s)?(.*)", re.I | re.DOTALL,
 )  # fmt: skip
-"""A line of WhatsApp: date, time, and a message or what the program says."""
+"""A line of an export of WhatsApp: date, time, and a message of a person or of the program."""
 _SPOKEN = re.compile(r"[\u200e\u200f]*([^:\n]{1,40}): ?(.*)", re.DOTALL)
 _MEDIA = re.compile(
     r"[\u200e\s]*<[^<>]{3,40}>\s*$|\u200e[^\n]{3,40} (?:omitted|omise?|absente?)\s*$|\S+ \(file attached\)\s*$"
@@ -53,13 +53,13 @@ _MEDIA = re.compile(
 
 @dataclass(frozen=True)
 class ChatStyle:
-    """How a chat is written. `names`: the speakers of a personal chat, empty where lines name the roles."""
+    """The style of a chat. `names`: the speakers of a personal chat; empty if the lines name roles."""
 
     names: tuple[str, ...] = ()
 
 
 def chat_style(item: InputFile) -> ChatStyle | None:
-    """How the chat in a text file is written, judging by its beginning; None where it isn't one."""
+    """The style of the chat in a text file, judging by its beginning; None if it isn't a chat."""
     with item.open() as stream:
         head = stream.read(_HEAD)
     text = (
@@ -78,7 +78,7 @@ def chat_style(item: InputFile) -> ChatStyle | None:
 
 
 def _role_of(line: str) -> str:
-    """The role that a line names; "" where it names none."""
+    """The role that a line names, or ""."""
     found = _LINE.match(line)
     return _ROLES.get(found[1].lower(), "") if found else ""
 
@@ -89,7 +89,7 @@ def _alternate(roles: list[str]) -> bool:
 
 
 def is_chat(item: InputFile, context: Context, style_of: Callable[[InputFile], ChatStyle | None]) -> bool:
-    """Whether a file is to be read as conversations. Raises SourceError where that is asked for and impossible."""
+    """Whether to read a file as conversations. Raises SourceError if that is requested but impossible."""
     reading = context.options.reading
     if reading == "text" or context.conversations is False:
         return False
@@ -125,7 +125,7 @@ def _no_chat_of_two(item: InputFile, style: ChatStyle | None) -> SourceError:
 
 
 def read_chat(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The conversations of a chat: one for each day of a personal chat, else between separators."""
+    """The conversations of a chat: one per day of a personal chat, otherwise those between separators."""
     style = chat_style(item) or ChatStyle()
     account, writer = context.account, ConversationWriter()
     position = 0
@@ -152,7 +152,7 @@ _NEW = "new"
 
 
 def _messages(stream: TextIO, context: Context, style: ChatStyle, item: InputFile) -> Iterator[tuple[str, str, str]]:
-    """The day, the role and the text of each line; no role where it continues the message before."""
+    """The day, role and text of each line; the role is "" if it continues the previous message, _NEW at a separator."""
     roles = dict(zip(style.names, (USER, ASSISTANT), strict=False))
     day, heard = "", True
     while line := stream.readline(_BLOCK):
@@ -181,7 +181,7 @@ def _messages(stream: TextIO, context: Context, style: ChatStyle, item: InputFil
 
 
 class ConversationWriter:
-    """Writes conversations message by message; one in which only one side speaks is dropped, if it isn't long."""
+    """Writes conversations message by message. One in which only one side speaks is dropped unless it is long."""
 
     def __init__(self) -> None:
         self.day = ""
@@ -193,16 +193,16 @@ class ConversationWriter:
 
     @property
     def has_begun(self) -> bool:
-        """Whether somebody has spoken."""
+        """Whether the conversation has a message."""
         return bool(self._role)
 
     @property
     def one_sided(self) -> bool:
-        """Whether a conversation is held back in which only one side has spoken so far."""
+        """Whether the conversation is held back because only one side has spoken so far."""
         return len(self._spoke) == 1 and not self._begun
 
     def say(self, role: str, text: str) -> Iterator[Chunk]:
-        """A line; without a role, it continues the message before."""
+        """Add a line; without a role, it continues the previous message. Yields what needn't be held back."""
         text = escape_markers(text)
         if role:
             self._trim()
@@ -218,7 +218,7 @@ class ConversationWriter:
             self._parts, self._length, self._begun = [last], len(last), True
 
     def end(self) -> Iterator[Chunk]:
-        """The conversation has ended."""
+        """End the conversation. Yields the rest of it, unless it is dropped."""
         self._trim()
         if self._begun or len(self._spoke) > 1:
             yield Chunk("".join(self._parts), True)

@@ -1,4 +1,4 @@
-"""What the readers of one source share."""
+"""State shared by the readers of one source."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,10 +14,10 @@ from llm_studio.jobs import Job
 
 @dataclass(frozen=True)
 class Encoding:
-    """Python's `codec`, its `name` for display, whether it was `guessed`, whether it is known to decode every byte.
+    """A text encoding: Python's `codec`, and its `name` for display.
 
-    `others`: codecs that would fit as well, the more likely first; `nuls`: number of NUL characters in the file, which
-    are removed.
+    `guessed`: it was guessed from the content. `exact`: it is known to decode every byte. `others`: codecs that would
+    fit as well, most likely first. `nuls`: number of NUL characters in the file, which are removed.
     """
 
     codec: str
@@ -39,20 +39,21 @@ class Workers:
         return self._processes.setdefault(read, WorkerProcess(read))
 
     def end(self) -> None:
-        """End all of them."""
+        """End all processes."""
         for process in self._processes.values():
             process.end()
 
 
 @dataclass
 class Context:
-    """What the readers of one source share.
+    """State shared by the readers of one source.
 
-    `notice` receives messages for the user. `quick`: for a preview; an encoding may be detected from the beginning of a
-    file. `conversations`: whether the source consists of conversations, None until a file has decided it. `encoding`:
-    that of the text file being read; `detected`: the last file whose encoding was detected, whether quickly, and that
+    `notice` receives messages for the user. `quick`: for a preview; encodings may be detected from the beginning of a
+    file. `conversations`: whether the source consists of conversations, None while unknown. `encoding`: the encoding of
+    the text file being read. `detected`: the last file whose encoding was detected, whether in quick mode, and the
     encoding. `workers`: processes for libraries that may hang. `reported_fields`: the text fields detected and
-    reported. `skipped`: the files left out, with the reasons; `account` counts them, and whatever else is left out.
+    reported. `skipped`: the files skipped, with the reasons. `account` counts these and everything else that is left
+    out.
     """
 
     options: ReadOptions
@@ -68,7 +69,7 @@ class Context:
     account: AccountBuilder = field(default_factory=AccountBuilder)
 
     def silent(self) -> "Context":
-        """A context for reading something only to find out about it: nothing is reported or counted."""
+        """A context for inspecting files without reporting or counting anything."""
         return replace(
             self, quick=True, notice=ignore_notice, reported_fields=set(), skipped=[], account=AccountBuilder()
         )

@@ -28,21 +28,22 @@ _MAX_HEADER = 80
 """Length limit of a column name."""
 _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ;,\t]*\n', re.I)
-"""The first line of tables for Excel that names the delimiter."""
+"""First line of tables for Excel, which names the delimiter."""
 _DECIMAL = re.compile(r"\d,\d")
 _CHECKED_LINES, _MAX_LINES = 100, 20_000
-"""Limit of the lines of a row."""
+"""Lines of a row between two checks of the job, and maximum number of lines of a row."""
 _MAX_TITLES = 20
-"""Limit of the rows above the header."""
+"""Number of rows that are searched for the header."""
 _Quoting = Literal["doubled", "escaped", "none"]
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """The format of a table: the delimiter, how quotes in quoted fields are marked, whether there is a header, and the
-    number of rows with titles above it.
+    """The format of a table.
 
-    `strict`: what follows a quoted field has to be a delimiter, otherwise the mark that ends it belongs to another row.
+    `quoting`: how quotation marks in quoted fields are written, "none" if no field is quoted. `header`: there is a
+    header. `titles`: number of title rows above it. `strict`: a quoted field must be followed by a delimiter; if it
+    isn't, its closing quotation mark belongs to another row.
     """
 
     delimiter: str
@@ -61,7 +62,7 @@ class Dialect:
         )
 
     def loose(self) -> "Dialect":
-        """The same for a single line with quotation marks at odd places."""
+        """The same dialect for a single line with misplaced quotation marks."""
         return replace(self, strict=False)
 
 
@@ -72,12 +73,12 @@ def choose(item: InputFile, context: Context) -> FieldChoice:
 
 
 def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
-    """A document from each row."""
+    """One document per row."""
     return records.documents(item, context, lambda log: _rows(item, context, log), choice, _("{path}, row {line}"))
 
 
 def _rows(item: InputFile, context: Context, log: RecordLog, quiet: bool = False) -> Iterator[Record]:
-    """The rows as records, without the header; rows with too few fields are filled up and reported."""
+    """The rows as records, without the header; rows with too few fields are padded and reported."""
     csv.field_size_limit(MAX_FIELD)  # for the whole process, which reads no other tables
     with open_text(item, context) as stream:
         sample = stream.read(_SAMPLE)
@@ -110,7 +111,7 @@ def _rows(item: InputFile, context: Context, log: RecordLog, quiet: bool = False
 
 
 class _RowReader:
-    """Reads rows. Where a quotation mark is opened and never closed, it leaves out that line and goes on after it.
+    """Reads rows. A line with a quotation mark that is never closed is left out, and reading continues after it.
 
     The lines of a row are kept until the row is complete, so that they can be read again without the first one.
     """
@@ -120,13 +121,13 @@ class _RowReader:
         self._stream = stream
         self._context = context
         self._log = log
-        self._lines: list[str] = []  # of the row that is being read
-        self._again: list[str] = []  # to be read again, the first one last
-        self._length = 0  # of the lines of a row after its first
+        self._lines: list[str] = []  # lines of the current row
+        self._again: list[str] = []  # lines to read again, in reverse order
+        self._length = 0  # characters in the current row after its first line
         self._line = 0
 
     def rows(self) -> Iterator[list[str]]:
-        """The rows, without those that can't be read. A row that stays empty keeps its place in the count."""
+        """The rows. One that can't be read is yielded as an empty row, so that the rows after it keep their numbers."""
         lines = self._lines
         while True:
             try:
@@ -156,9 +157,9 @@ class _RowReader:
             yield line
 
     def _recover(self, error: csv.Error) -> list[str]:
-        """What can be had of a row that is wrong, an empty one where it has to be left out."""
+        """The fields of a malformed row if they can be read, else an empty row; its other lines are read again."""
         first, *others = self._lines or [""]
-        if not others:  # quotation marks at odd places of a single line
+        if not others:  # misplaced quotation marks in a single line
             with contextlib.suppress(csv.Error):
                 loose = self._dialect.loose()
                 if row := next(loose.rows(iter([first])), None):
@@ -172,7 +173,7 @@ class _RowReader:
 
 
 def unique_names(names: list[str]) -> list[str]:
-    """The names of the columns, made unique; a column without a name has its number, the same in all languages."""
+    """The column names, made unique. A column without a name gets its number, which is the same in all languages."""
     found: list[str] = []
     for column, header in enumerate(names, 1):
         name = header.strip() or str(column)
@@ -184,8 +185,10 @@ def unique_names(names: list[str]) -> list[str]:
 
 
 def sniff(sample: str, tabs: bool, delimiter: str = "") -> Dialect:
-    """Detect the dialect of the table that begins with `sample`. `tabs`: its name says that it is separated by tabs;
-    `delimiter`: its first line says what separates its fields."""
+    """Detect the dialect of the table that begins with `sample`.
+
+    `tabs`: the file name indicates tabs as delimiters. `delimiter`: the one named in the first line, or "".
+    """
     cut = len(sample) >= _SAMPLE
     best, best_score = Dialect(delimiter or ("\t" if tabs else ","), "doubled"), 0.0
     for tried in delimiter or ("\t" if tabs else _DELIMITERS):
@@ -202,7 +205,7 @@ def sniff(sample: str, tabs: bool, delimiter: str = "") -> Dialect:
 
 
 def count_titles(rows: list[list[str]]) -> int:
-    """The number of rows above the header: titles, with one field at most, above rows with several."""
+    """The number of title rows above the header: rows with at most one field, above rows with several."""
     if not rows:
         return 0
     width = Counter(map(len, rows)).most_common(1)[0][0]
@@ -233,9 +236,9 @@ def _sample_rows(dialect: Dialect, sample: str, cut: bool) -> list[list[str]]:
 
 
 def _score(rows: list[list[str]]) -> float:
-    """How likely these are the rows of a table: the fraction with as many fields as the first, more for more columns.
+    """How likely these are the rows of a table: the fraction with as many fields as the first, higher for more columns.
 
-    A delimiter that doesn't occur gives one column: a low score.
+    A delimiter that doesn't occur gives a single column and so a low score.
     """
     if not rows:
         return 0

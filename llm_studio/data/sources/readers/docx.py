@@ -1,6 +1,6 @@
 """Word documents (.docx): paragraphs, tables, text boxes and notes, streamed from the XML inside.
 
-Of tracked changes the final text is read. Notes come at the end; hidden text and comments are left out and counted.
+Tracked changes are read as accepted. Notes come at the end; hidden text and comments are left out and counted.
 """
 
 import zipfile
@@ -24,9 +24,9 @@ _OLE_SIGNATURE = b"\xd0\xcf\x11\xe0"
 
 
 def read_docx(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The text of the document: paragraphs are separated by a blank line, list items and table rows by a line end."""
+    """The text of the document: paragraphs are separated by a blank line, list items and table rows by a newline."""
     with item.open() as stream:
-        if stream.read(4) == _OLE_SIGNATURE:  # Word stores a document with a password in its old container format
+        if stream.read(4) == _OLE_SIGNATURE:  # Word stores password-protected documents in an OLE container
             raise password_protected(item.name)
     with open_zip(item, context) as (archive, budget):
         names = archive.namelist()
@@ -71,14 +71,14 @@ class _DocumentText(xml_parts.Target):
         self._in_list = self._after_list = False
         self._tables = self._skipped = 0
         self._begun = False
-        self.continues = False  # whether some of its text was taken
+        self.continues = False  # whether some of its text has been taken
         self.hidden = 0  # characters of hidden text
         self._in_run = self._run_is_hidden = False
-        self._outside: list[tuple[list[str], list[str], list[str], int, bool]] = []  # what surrounds a text box
+        self._outside: list[tuple[list[str], list[str], list[str], int, bool]] = []  # state outside of the text boxes
         self._boxes: list[str] = []  # paragraphs of text boxes, which follow the paragraph that they are anchored in
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
+        """Handle the start of an element."""
         name = tag.rpartition("}")[2]
         if name in ("Fallback", "del", "moveFrom") or self._skipped or _is_separator(name, attributes):
             self._skipped += 1
@@ -104,7 +104,7 @@ class _DocumentText(xml_parts.Target):
             self._in_list = True
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
         if self._skipped:
             self._skipped -= 1
             return
@@ -129,7 +129,7 @@ class _DocumentText(xml_parts.Target):
             self._after_list = self._after_list and self._tables > 0
 
     def data(self, text: str) -> None:
-        """Some characters."""
+        """Handle character data."""
         if not self._in_text or self._skipped:
             return
         if self._run_is_hidden:
@@ -138,7 +138,7 @@ class _DocumentText(xml_parts.Target):
             self._add(text)
 
     def close(self) -> None:
-        """The document has ended."""
+        """Handle the end of the document."""
         self._end_paragraph()
 
     def _add(self, text: str) -> None:
@@ -172,5 +172,5 @@ class _DocumentText(xml_parts.Target):
 
 
 def _is_separator(name: str, attributes: Mapping[str, str]) -> bool:
-    """Whether an element is no note but the line between the text and the notes."""
+    """Whether an element is the line between the text and the notes rather than a note."""
     return name in ("footnote", "endnote") and any("eparator" in value for value in attributes.values())

@@ -1,6 +1,6 @@
-"""Text encodings: detecting the encoding of a file, and files that aren't text.
+"""Text encodings: detects the encoding of a file, and refuses files that aren't text.
 
-Line ends (CR LF, CR) are read as LF.
+All line endings (CR LF, CR) are read as LF.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from llm_studio.i18n import N_, _, ngettext, number
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
+_BYTE_ORDER_MARKS = {  # longer ones first: the mark of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): Encoding("utf-32", "UTF-32"),
     (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE): Encoding("utf-16", "UTF-16"),
 }
@@ -36,14 +36,14 @@ _SIGNATURES = {
 _NOT_CONTROL = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\n\v\f\r\x1b")
 _SAMPLE = 1 << 15
 _CHECKED = 1 << 18
-"""Bytes checked at once: of a megabyte, the decoded text would be in memory that is new each time."""
+"""Bytes checked at once. With a megabyte, memory for the decoded text would be allocated again each time."""
 _MIN_PER_NUL = 8
-"""A text holds at least so many bytes for each NUL."""
+"""Minimum number of bytes per NUL in a text."""
 _MARGIN, _MAX_OTHERS = 0.06, 3
 
 
 def detect_encoding(item: InputFile, context: Context) -> Encoding:
-    """Detect the encoding of a file. Raises SourceError where it is empty or isn't text."""
+    """Detect the encoding of a file. Raises SourceError if it is empty or isn't text."""
     with item.open() as stream:
         head = stream.read(_SAMPLE)
         if not head:
@@ -71,7 +71,7 @@ def detect_encoding(item: InputFile, context: Context) -> Encoding:
 
 
 def _utf16_without_mark(head: bytes) -> Encoding | None:
-    """UTF-16 without a byte order mark: of mostly Western text, every second byte is NUL."""
+    """Detect UTF-16 without a byte order mark: in mostly Western text, every second byte is NUL."""
     if 0 not in head:
         return None
     head = head[: len(head) // 2 * 2]
@@ -95,10 +95,10 @@ def _not_text(name: str) -> SourceError:
 
 
 def _first_invalid_byte(block: bytes, stream: BinaryIO, name: str, context: Context) -> tuple[int | None, int]:
-    """The position of the first byte that isn't UTF-8 in a stream that begins with `block`, None without any; and the
-    number of NUL bytes, which a text may hold a few of.
+    """The position of the first byte that isn't UTF-8 in a stream that begins with `block`, or None; and the number of
+    NUL bytes, of which a text may hold a few.
 
-    In a quick preview, only the first megabyte is checked. Raises SourceError where the stream isn't text.
+    In a quick preview, only the first megabyte is checked. Raises SourceError if the stream isn't text.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     invalid: int | None = None
@@ -148,7 +148,7 @@ class _WithoutNul(io.RawIOBase):
 
 @contextmanager
 def open_text(item: InputFile, context: Context, declared: str | None = None) -> Generator[TextIO]:
-    """Open a text file. `declared`: the codec that the file itself specifies, used where it isn't Unicode."""
+    """Open a text file. `declared`: the codec that the file itself declares, used instead of a guess."""
     encoding = _known_encoding(item, context)
     if declared and encoding.guessed:
         encoding = Encoding(declared, declared.upper(), nuls=encoding.nuls)
@@ -161,7 +161,7 @@ def open_text(item: InputFile, context: Context, declared: str | None = None) ->
 
 
 def _known_encoding(item: InputFile, context: Context) -> Encoding:
-    """The encoding of a file, detected once: a table is opened several times."""
+    """The encoding of a file, cached because a table is opened several times."""
     if context.detected is None or context.detected[:2] != (item, context.quick):
         context.detected = item, context.quick, detect_encoding(item, context)
     return context.detected[2]
@@ -184,7 +184,7 @@ def report_encoding(item: InputFile, encoding: Encoding, replaced: int, context:
 
 
 def codec_of(name: str) -> str:
-    """The codec that a user names. Raises SourceError where there is none."""
+    """The codec with a name given by the user. Raises SourceError if it doesn't exist."""
     try:
         known = codecs.lookup(name)
         known.decode(b"a")
@@ -199,12 +199,12 @@ def codec_of(name: str) -> str:
 
 
 def name_of(codec: str) -> str:
-    """The name of a codec for people."""
+    """The display name of a codec."""
     return charsets.NAMES.get(codec, codec.upper().replace("_", "-"))
 
 
 def choices_for(encoding: Encoding | None) -> tuple[tuple[str, str], ...]:
-    """The codecs that a user may choose instead of one that was guessed, with their names; the more likely first."""
+    """The codecs to choose from if the encoding was guessed, with their display names; most likely first."""
     if encoding is None or not encoding.guessed:
         return ()
     order = dict.fromkeys((encoding.codec.removesuffix("-sig"), *encoding.others, *charsets.NAMES))
@@ -212,7 +212,7 @@ def choices_for(encoding: Encoding | None) -> tuple[tuple[str, str], ...]:
 
 
 def _guess(item: InputFile, invalid: int, context: Context) -> Encoding:
-    """The most likely encoding of a text that is not UTF-8 at byte `invalid`."""
+    """The most likely encoding of a text whose byte `invalid` isn't valid UTF-8."""
     with item.open() as stream:
         sample = b" ".join(_sample(stream, start) for start in sorted({0, max(0, invalid - _SAMPLE // 2)}))
     as_utf8 = sample.decode("utf-8", "replace")
@@ -232,7 +232,7 @@ def _beyond_ascii(text: str) -> int:
 
 
 def _sample(stream: BinaryIO, start: int) -> bytes:
-    """Some bytes from about `start`, complete words so that no character is cut."""
+    """Some bytes from about `start`, in complete words so that no character is split."""
     stream.seek(start)
     sample = stream.read(_SAMPLE)
     words = sample.split()

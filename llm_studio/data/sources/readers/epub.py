@@ -1,7 +1,7 @@
 """E-books (.epub): the chapters in reading order, each book as one document.
 
-A book is one document so that a context can span the end of a chapter; a book that is too long for the split into
-training and validation is cut there.
+A book is one document so that a context can span the end of a chapter. A book that is too long for the split into
+training and validation texts is divided there.
 """
 
 import posixpath
@@ -62,10 +62,10 @@ class _Book:
                 self._alike.setdefault(_simplified(written), name)
 
     def spine(self) -> list[str]:
-        """The names of the chapters, in order; those that are no part of it, as notes, come last.
+        """The file names of the chapters in reading order; those outside of it, such as notes, come last.
 
-        Where the book doesn't say, the order of its contents, or that of its list of files. Raises SourceError where
-        there are none, or where they are encrypted.
+        A book that doesn't specify the order is read in the order of its table of contents, or else of its list of
+        files. Raises SourceError if there are no chapters, or if they are encrypted.
         """
         package = self._package()
         if package is None:
@@ -112,7 +112,7 @@ class _Book:
         return names
 
     def _without_spine(self, listed: dict[str, Any], pages: list[Any], folder: str) -> list[str]:
-        """The chapters in the order of the table of contents, then the others in that of the list of files."""
+        """The chapters in the order of the table of contents, then the others in the order of the list of files."""
         hrefs: list[str] = []
         for entry in listed.values():
             is_contents = entry.get("media-type") == _NCX or "nav" in entry.get("properties", "").split()
@@ -125,7 +125,10 @@ class _Book:
         return list(dict.fromkeys([*hrefs, *others]))
 
     def _find(self, href: str, folder: str = "") -> str | None:
-        """The name of a file that a book refers to: as it is, else by its letters, whatever their case and form."""
+        """The name of the file that `href` refers to: an exact match, or else one that ignores case and normalization.
+
+        None if there is no such file.
+        """
         plain = href.partition("#")[0]
         for path in (unquote(plain), href, unquote(href)):
             for name in (posixpath.normpath(posixpath.join(folder, path)), path):
@@ -144,10 +147,10 @@ class _Book:
                 raise password_protected(self._item.name)
 
     def text(self, name: str) -> Iterator[str]:
-        """The visible text of a chapter, in parts."""
+        """The visible text of a chapter, in chunks."""
         page = self._bytes(name)
         if not page.lstrip().startswith((b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")) and b"\0" in page[:4096]:
-            raise password_protected(self._item.name)  # encrypted, and no file says so
+            raise password_protected(self._item.name)  # encrypted, but not declared as such
         encoding = html.declared_encoding(page[:4096])
         if page.startswith((b"\xff\xfe", b"\xfe\xff")):
             encoding = "utf-16"
@@ -192,7 +195,7 @@ def _is_page(entry: Any) -> bool:
 
 
 def _as_utf8(name: str) -> str:
-    """A name that is UTF-8 without being marked as such: `zipfile` takes it for CP437."""
+    """Correct a name that is UTF-8 without being marked as such: `zipfile` decodes it as CP437."""
     try:
         return name.encode("cp437").decode()
     except UnicodeError:
@@ -200,7 +203,7 @@ def _as_utf8(name: str) -> str:
 
 
 def _simplified(name: str) -> str:
-    """What names have in common that mean the same file."""
+    """A key that is equal for names that refer to the same file."""
     plain = posixpath.normpath(name.replace("\\", "/").lstrip("/"))
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", plain).casefold())
 
@@ -210,7 +213,7 @@ def _local(element: Any) -> str:
 
 
 def _with_end_tag(found: re.Match[bytes]) -> bytes:
-    """A self-closing element of XHTML, written as HTML."""
+    """Rewrite a self-closing element of XHTML as HTML."""
     if found[1].lower() in _VOID:
         return found[0]
     return b"<%b%b></%b>" % (found[1], found[2] or b"", found[1])

@@ -1,4 +1,4 @@
-"""Problems of files that are read, as errors for the user."""
+"""Errors for the user about files that can't be read."""
 
 import contextlib
 import io
@@ -13,12 +13,12 @@ from llm_studio.i18n import _, size
 
 
 def no_text(name: str) -> SourceError:
-    """The file contains no text."""
+    """The error for a file that contains no text."""
     return SourceError(_("There is no text in {path}.").format(path=name), _("Choose another file."))
 
 
 def too_large(name: str, limit: int) -> SourceError:
-    """The file would have to be held in memory as a whole."""
+    """The error for a file that is too large to be held in memory as a whole."""
     return SourceError(
         _("{path} is too large to be read: more than {size}.").format(path=name, size=size(limit)),
         _("Split it into smaller ones, or save it as plain text (.txt)."),
@@ -26,14 +26,14 @@ def too_large(name: str, limit: int) -> SourceError:
 
 
 def damaged(name: str, reason: object) -> DamagedFileError:
-    """The file isn't what its suffix says, or was cut off."""
+    """The error for a file that is damaged, cut off, or not of the kind that its suffix indicates."""
     text = " ".join(str(reason).split())[:200].rstrip(".")
     what, to_do = _("“{name}” is damaged."), _("Download or save it again, then check that it opens normally.")
     return DamagedFileError(what.format(name=name), to_do, name, text or _("cut off"))
 
 
 def password_protected(name: str) -> SourceError:
-    """The file requires a password."""
+    """The error for a file that requires a password."""
     return SourceError(
         _("{path} is encrypted or protected by a password.").format(path=name),
         _("Save an unprotected copy with the program it was made with, and add that."),

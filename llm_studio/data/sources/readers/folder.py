@@ -47,8 +47,8 @@ MAX_REPORTED = 100
 
 @dataclass
 class Listing:
-    """What is in a folder of texts: `files` to be read, `links` that lead out of it and aren't followed, and `others`
-    that are left out, with the reasons. A folder that isn't entered is one of the others."""
+    """The entries of a folder of texts: `files` to be read, `links` that lead out of it and aren't followed, and
+    `others` that are left out, with the reasons. Folders that aren't entered are among the others."""
 
     files: list[Path] = field(default_factory=list[Path])
     links: list[Path] = field(default_factory=list[Path])
@@ -64,13 +64,13 @@ class Listing:
 def list_files(folder: Path, job: Job, follow_links: bool = False) -> Listing:
     """The entries of a folder and its subfolders, sorted; hidden ones aren't read.
 
-    A link is followed where it leads to another place in the folder, and elsewhere only with `follow_links`: a folder
-    that came from someone else could hold one to a private file. Raises SourceError where there is neither file nor
-    link.
+    Links to files inside the folder are followed; links to its subfolders aren't, since these are read anyway. Links
+    that lead out of it are followed only with `follow_links`: a folder from someone else could contain a link to a
+    private file. Raises SourceError if there are neither readable files nor links that lead out.
     """
     found = Listing()
     with translate_read_errors(str(folder)):
-        os.listdir(folder)  # noqa: PTH208  raises an error where os.walk is silent
+        os.listdir(folder)  # noqa: PTH208  raises errors that os.walk ignores
         visited = {folder.resolve()}
         for root, folders, names in os.walk(folder, followlinks=True):
             job.check()
@@ -78,7 +78,7 @@ def list_files(folder: Path, job: Job, follow_links: bool = False) -> Listing:
             for name in folders:
                 path = Path(root, name)
                 target = path.resolve()
-                is_link = target != here / name  # a junction of Windows as well
+                is_link = target != here / name  # also true for a junction of Windows
                 outside = is_link and leads_out(target, folder)
                 if name[0] == ".":
                     found.others.append((path, HIDDEN))
@@ -109,7 +109,7 @@ def _list_file(path: Path, folder: Path, follow_links: bool, found: Listing) -> 
 
 
 def link_out(path: Path) -> SourceError:
-    """The link at `path` leads out of the folder that is read."""
+    """The error for a link at `path` that leads out of the folder being read."""
     return SourceError(
         _("{path} is a link to {target}, outside of the folder.").format(path=path, target=path.resolve()),
         _("With --follow-links it is read as well."),
@@ -121,7 +121,7 @@ def members(
 ) -> list[ArchiveMember]:  # fmt: skip
     """The readable files in an archive, sorted by name; hidden ones and those of other kinds are left out.
 
-    Of files with the same name all are read; the second is called “name (2)”. `depth` is that of the archive.
+    Files with the same name are all read; the second is called “name (2)”. `depth`: nesting depth of the archive.
     """
     found: list[ArchiveMember] = []
     others: list[tuple[str, str]] = []
@@ -146,11 +146,11 @@ def members(
 
 @contextlib.contextmanager
 def open_archive(item: InputFile, context: Context) -> Generator[list[ArchiveMember]]:
-    """The readable files in an archive, which can be a compressed one; the others are counted as left out.
+    """The readable files in an archive, which may be compressed; the others are counted as left out.
 
-    Raises SourceError where it can't be read, or holds no such file.
+    Raises SourceError if it can't be read or contains no readable file.
     """
-    depth = item.depth - isinstance(item, PackedContent)  # a .tar.gz is one archive
+    depth = item.depth - isinstance(item, PackedContent)  # a .tar.gz counts as one archive
     check_depth(item, depth)
     with contextlib.ExitStack() as stack:
         if item.suffix == ".tar":
@@ -171,7 +171,7 @@ def _is_hidden(part: str) -> bool:
 def disk_files(
     paths: Sequence[Path], progress: ReadProgress, skip: Callable[[str, SourceError], None]
 ) -> Iterator[InputFile]:
-    """The files at `paths`; those that have disappeared meanwhile are passed to `skip`."""
+    """The files at `paths`; those that no longer exist or can't be accessed are passed to `skip` with the error."""
     for path in paths:
         try:
             with translate_read_errors(str(path)):
@@ -184,7 +184,7 @@ def disk_files(
 
 
 def no_readable_files(name: str) -> SourceError:
-    """The folder or archive contains no file of a readable kind."""
+    """The error for a folder or an archive without files of a readable kind."""
     return SourceError(
         _("There are no texts in {folder}. Files that can be read: {kinds}.").format(
             folder=name, kinds=", ".join(LISTED)
@@ -199,7 +199,7 @@ def read_many(
 ) -> Iterator[Chunk]:  # fmt: skip
     """The documents of all `items`, the `count` files of the folder or archive `name`.
 
-    A file that can't be read is skipped and reported. Raises SourceError where none can be read.
+    A file that can't be read is skipped and reported. Raises SourceError if none can be read.
     """
     skipped_before, read = len(context.skipped), 0
     account = context.account
@@ -216,11 +216,11 @@ def read_many(
                 _leave_out_rest(item, items, error, started, context)
                 raise
             skip_file(item.name, error, started, context, opened)
-            if not ended:  # the disk failed in the middle of a document
+            if not ended:  # reading failed in the middle of a document
                 yield Chunk("", True)
         else:
             read += 1
-            account.files_read += account.archives == archives  # of an archive, its files were counted
+            account.files_read += account.archives == archives  # the files of an archive were counted one by one
     if not read and len(context.skipped) > skipped_before:
         first = context.skipped[skipped_before][1]
         raise SourceError(
@@ -235,7 +235,7 @@ def read_many(
 def _leave_out_rest(
     item: InputFile, items: Iterator[InputFile], error: SourceError, started: bool, context: Context
 ) -> None:
-    """Count the file at which the reading of an archive ended, and those after it."""
+    """Count the file at which reading an archive stopped, and those after it."""
     _leave_out(item.name, error, started, context.account)
     for unread in items:
         context.account.leave_out(FILES, UNREADABLE, unread.name, error.what)
@@ -252,15 +252,15 @@ def _leave_out(name: str, error: SourceError, started: bool, account: AccountBui
 
 
 def skip_file(name: str, error: SourceError, started: bool, context: Context, opened: bool = False) -> None:
-    """Record that a file, or the rest of it, is skipped; the first ones are reported.
+    """Record that a file, or the rest of it, is skipped; the first MAX_REPORTED files are reported.
 
-    `opened`: it is an archive whose files were counted one by one.
+    `started`: its beginning was read. `opened`: it is an archive whose files were counted one by one.
     """
     context.skipped.append((name, error))
     if not opened:
         _leave_out(name, error, started, context.account)
     if isinstance(error, UnreadKindError):
-        return  # as the files that are left out for their endings
+        return  # not reported, like files left out because of their suffix
     if len(context.skipped) <= MAX_REPORTED:
         text = _("Only the beginning was read: {reason}") if started else _("Skipped: {reason}")
         context.notice(text.format(reason=error))

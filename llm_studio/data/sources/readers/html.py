@@ -1,4 +1,4 @@
-"""Web pages (.html, .htm): the text that a reader sees, without scripts and, as far as it is detected, navigation."""
+"""Web pages (.html, .htm): the visible text, without scripts and, where it is detected, navigation."""
 
 import codecs
 import contextlib
@@ -21,7 +21,7 @@ _HIDDEN_ELEMENTS = frozenset((
     "video", "select", "button", "textarea", "datalist", "dialog", "menu", "nav", "frameset", "noframes", "map", "rp",
 ))  # fmt: skip
 _SIDE_ELEMENTS = frozenset(("aside", "footer"))
-"""Not part of the text of a web page; in a book, notes."""
+"""Left out of web pages; in books, they contain notes."""
 _PARAGRAPHS = frozenset((
     "p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "ul", "ol", "dl", "table", "figure", "section",
     "article", "main", "header", "hr", "address", "details", "body",
@@ -52,7 +52,7 @@ _DECLARED = re.compile(r"""<(?:\?xml|meta)[^>]{0,200}?(?:encoding|charset)\s*=\s
 
 _NOTE_MARK = re.compile(r"[\[(]?\s*(?:[-−]?\d{1,4}|[*†‡§¶]{1,3}|[a-z]|note \d{1,3})\s*[\])]?", re.I)
 _BEFORE_NOTE = re.compile(r"(?:[^\W\d_]{3}|[.,;:!?»”’)…]\s?)$")
-"""What a number is no power of: a word, or the end of a sentence."""
+"""A word or the end of a sentence: a raised number after it marks a note and isn't a power."""
 _RAISED = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
 _NOTE_TYPES = frozenset(("noteref", "doc-noteref", "footnote-ref", "footnoteref", "fn-ref", "note-ref"))
 
@@ -69,7 +69,7 @@ def read_html(item: InputFile, context: Context) -> Iterator[Chunk]:
         feed, fed = parser(visible), 0
         while block := stream.read(_BLOCK):
             context.job.check()
-            if not fed and (stray := _STRAY_END_TAGS.match(block)):  # libxml2 2.11 finds nothing after them
+            if not fed and (stray := _STRAY_END_TAGS.match(block)):  # libxml2 2.11 ignores all that follows them
                 block = block[stray.end() :] or " "
             fed += len(block)
             if fed > _MAX_FEED and (place := _restart_position(block, fed)) is not None:
@@ -84,7 +84,10 @@ def read_html(item: InputFile, context: Context) -> Iterator[Chunk]:
 
 
 def _restart_position(block: str, fed: int) -> int | None:
-    """Where in `block` to restart with a new parser: a parser keeps all its input, and a page can be of any length."""
+    """The position in `block` at which to restart with a new parser, or None.
+
+    A parser keeps all its input, and a page can be of any length.
+    """
     found = _BLOCK_START.search(block)
     if found or fed < 2 * _MAX_FEED:
         return found.start() if found else None
@@ -92,13 +95,13 @@ def _restart_position(block: str, fed: int) -> int | None:
 
 
 def _declared(item: InputFile) -> str | None:
-    """The encoding that a page specifies, if Python knows it."""
+    """The encoding that a page declares: see `declared_encoding`."""
     with item.open() as stream:
         return declared_encoding(stream.read(4096))
 
 
 def declared_encoding(head: bytes) -> str | None:
-    """The encoding specified in the first bytes of a page, if Python knows it."""
+    """The encoding declared in the first bytes of a page; None if it is Unicode or unknown to Python."""
     found = _DECLARED.search(head.decode("latin-1"))
     if not found:
         return None
@@ -119,7 +122,7 @@ def parser(target: "VisibleText") -> Any:
 
 
 def finish(feed: Any) -> None:
-    """End the page; a page without any element is not an error."""
+    """End the page. A page without any element isn't an error."""
     from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
 
     with contextlib.suppress(etree.ParseError):
@@ -129,7 +132,7 @@ def finish(feed: Any) -> None:
 class VisibleText:
     """Collects the visible text of a page from the parser's events.
 
-    `web_page`: several short blocks in a row that are links are navigation, and so are side elements.
+    `web_page`: leave out navigation: side elements, and several short blocks of links in a row.
     """
 
     def __init__(self, web_page: bool) -> None:
@@ -140,13 +143,13 @@ class VisibleText:
         self._length = self._linked = 0  # characters of the block, and of its links
         self._depth = self._hidden_at = 0  # number of open elements, depth of the outermost hidden one
         self._links = self._preformatted = 0  # number of open elements of these kinds
-        self._gap = 0  # line ends before the next block
+        self._gap = 0  # newlines before the next block
         self._started = self._in_block = False  # whether any text, or part of this block, has been emitted
         self._raised: tuple[int, bool] | None = None  # where the text of a <sup> begins, whether a link is in it
         self._pending: list[tuple[int, str]] = []  # blocks that are links: navigation, if there are several
 
     def take(self) -> str:
-        """Return the text that is complete and forget it."""
+        """Return the completed text and remove it."""
         text = "".join(self._out)
         self._out.clear()
         return text
@@ -155,10 +158,10 @@ class VisibleText:
         """Continue the page with a new parser."""
         self._depth = self._hidden_at = self._links = self._preformatted = 0
 
-    # --- Events of the parser --------------------------------------------------------------------------------
+    # --- Parser events ---------------------------------------------------------------------------------------
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
+        """Handle the start of an element."""
         self._depth += 1
         if self._hidden_at:
             return
@@ -180,7 +183,7 @@ class VisibleText:
         self._preformatted += tag == "pre"
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
         hidden = self._hidden_at
         if hidden and self._depth <= hidden:
             self._hidden_at = 0
@@ -197,7 +200,7 @@ class VisibleText:
         self._preformatted = max(0, self._preformatted - (tag == "pre"))
 
     def data(self, text: str) -> None:
-        """Some characters."""
+        """Handle character data."""
         if self._hidden_at:
             return
         self._block.append(text)
@@ -208,16 +211,16 @@ class VisibleText:
             self._emit_block(ends=False)
 
     def comment(self, text: str) -> None:
-        """Comments aren't visible."""
+        """Ignore a comment."""
 
     def close(self) -> str:
-        """The page has ended."""
+        """Handle the end of the page."""
         self._end_block(0)
         self._flush_links()
         return ""
 
     def _end_raised(self, start: int, linked: bool) -> None:
-        """Leave out the mark of a note, which would be part of the word before it; other numbers are powers."""
+        """Remove the mark of a note, which would become part of the word before it; other numbers are powers."""
         self._raised = None
         text = "".join(self._block[start:]).strip()
         if start > len(self._block) or not _NOTE_MARK.fullmatch(text):
@@ -250,7 +253,7 @@ class VisibleText:
             self._end_block(1)
 
     def _end_block(self, gap: int) -> None:
-        """End the current block; at least `gap` line ends come before the next one."""
+        """End the current block; at least `gap` newlines come before the next one."""
         self._emit_block(ends=True)
         self._in_block = False
         self._gap = max(self._gap, gap)
@@ -274,7 +277,7 @@ class VisibleText:
 
     def _add(self, text: str, navigation: bool) -> None:
         if navigation:
-            self._pending = [*self._pending, (self._gap, text)][:_LINKS_IN_A_ROW]  # enough to know
+            self._pending = [*self._pending, (self._gap, text)][:_LINKS_IN_A_ROW]  # more aren't needed
             self._gap = 0
             return
         self._flush_links()

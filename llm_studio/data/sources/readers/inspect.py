@@ -1,4 +1,4 @@
-"""A preview of a file, an archive or a folder before it is added: quick, whatever its size."""
+"""A preview of a file, an archive or a folder before it is added: quick even if it is large."""
 
 import time
 from collections import Counter
@@ -28,25 +28,25 @@ MAX_SHOWN = 1000
 """Characters shown of a document."""
 _MAX_READ = 1_000_000
 _TIME_LIMIT = 2.0
-"""Seconds after which no other file of a folder is inspected."""
+"""Seconds after which no further file of a folder is inspected."""
 
 
 @dataclass(frozen=True)
 class Inspection:
     """The preview of a path.
 
-    `kind` is the suffix of a file without the dot, "folder", "zip" or "tar". `encoding` is the name of the encoding, ""
-    for kinds without one; `encoding_guessed`: the file doesn't specify it, and it may be one of `encoding_choices`,
-    codecs with their names, the more likely first. `columns` are those of a file of records,
-    `text_field` the one with the text, None for `conversations`; `field_guessed`: the user didn't name it.
-    `documents` are the first ones, at most MAX_SHOWN characters each. `problem` says why there are none.
+    `kind`: the suffix of a file without the dot, "folder", "zip" or "tar". `encoding`: the name of the encoding, "" for
+    kinds without one; `encoding_guessed`: the file doesn't specify it, and it may be one of `encoding_choices`, codecs
+    with their names, most likely first. `columns`: the columns of a file of records; `text_field`: the one with the
+    text, None for `conversations`; `field_guessed`: the user didn't name it. `documents`: the first ones, at most
+    MAX_SHOWN characters each; `problem`: why there are none. `chat`: it is a text that can be read as conversations or
+    as plain text.
 
-    For a folder or an archive: the number of readable `files` and their `bytes`, how many were `tried`, those that were
-    `refused` with the reasons, the technical `details` of damaged ones, `counts` by suffix. The columns are those of
-    the first file that has any. The documents are of all kinds of files, in turn; `origins` names the file of each.
-    `encodings` counts the files tried by encoding; `encoding` is "" where they have several. `links` lead out of the
-    folder and aren't followed. `account`: what was left out so far; the files count as read that could be.
-    `chat`: it is a text that can be read as conversations or as it stands.
+    For a folder or an archive: the number of readable `files` and their `bytes`; the number of files `tried`; those
+    `refused`, with the reasons; technical `details` of damaged ones; `counts` by suffix. The columns are those of the
+    first file that has any. The documents alternate between the kinds of files; `origins`: the file name of each.
+    `encodings`: number of files tried by encoding; `encoding` is "" if there are several. `links`: links that lead out
+    of the folder and aren't followed. `account`: what was left out so far; the other files count as read.
     """
 
     path: Path
@@ -75,7 +75,7 @@ class Inspection:
 
 
 def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
-    """Inspect `path`. Raises SourceError where nothing can be read, Cancelled."""
+    """Inspect `path`. Raises SourceError if nothing can be read, Cancelled."""
     notes: list[str] = []
     name = str(path)
     context = Context(options, notes.append, job, quick=True, account=AccountBuilder(name))
@@ -101,7 +101,7 @@ def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
 
 
 def _account(inspection: Inspection, account: AccountBuilder) -> Account:
-    """What was left out so far: a file that was not tried, or could be read in part, counts as read."""
+    """What was left out so far. Files that were not tried, or only read in part, count as read."""
     so_far = account.account()
     left = tuple(entry for entry in so_far.left_out if entry.reason != NOT_REACHED)
     return replace(so_far, files_read=so_far.files_seen - sum(e.count for e in left if e.unit == FILES), left_out=left)
@@ -117,16 +117,16 @@ def _inspect_folder(path: Path, context: Context) -> Inspection:
         return Inspection(path, "folder", problem=link_out(listing.links[0]).what, files=0, tried=0, links=links)
     refused: list[tuple[str, SourceError]] = []
 
-    def gone(name: str, error: SourceError) -> None:
+    def refuse(name: str, error: SourceError) -> None:
         refused.append((name, error))
         context.account.leave_out(FILES, UNREADABLE, name, error.what)
 
-    items = list(disk_files(listing.files, ReadProgress(), gone))
+    items = list(disk_files(listing.files, ReadProgress(), refuse))
     return replace(_inspect_many(path, "folder", items, context, refused), links=links)
 
 
 def _inspect_file(item: InputFile, context: Context) -> Inspection:
-    """Inspect a single file. Raises SourceError where it can't be read."""
+    """Inspect a single file. Raises SourceError if it can't be read."""
     inner = decompressed(item)
     choice = field_choice_of(inner, context)
     documents: tuple[str, ...] = ()
@@ -166,10 +166,13 @@ def _inspect_many(
     path: Path, kind: str, items: Sequence[InputFile], context: Context,
     refused_before: Sequence[tuple[str, SourceError]] = (),
 ) -> Inspection:  # fmt: skip
-    """Inspect as many files of a folder or an archive as the time limit allows; others were refused before."""
+    """Inspect as many files of a folder or an archive as the time limit allows.
+
+    `refused_before`: other files that can't be read, with the errors.
+    """
     start = time.monotonic()
     detect_conversations(items, context)
-    looks: list[Inspection] = []
+    previews: list[Inspection] = []
     refused = list(refused_before)
     unread: list[tuple[str, SourceError]] = []
     tried = 0
@@ -180,7 +183,7 @@ def _inspect_many(
         tried += 1
         archives = context.account.archives
         try:
-            looks.append(_inspect_one_of_many(item, context))
+            previews.append(_inspect_one_of_many(item, context))
         except UnreadKindError as error:
             unread.append((item.name, error))
             context.account.leave_out(FILES, KIND, item.name, error.detail)
@@ -188,20 +191,20 @@ def _inspect_many(
             refused.append((item.name, error))
             if context.account.archives == archives:
                 context.account.leave_out(FILES, UNREADABLE, item.name, error.what)
-    if not looks and tried == len(items):
+    if not previews and tried == len(items):
         raise SourceError(
             _("None of the files in {folder} can be read. The first: {reason}").format(
                 folder=path, reason=[*refused, *unread][0][1]
             )
         )
-    best = next((look for look in looks if look.columns), looks[0] if looks else Inspection(path, kind))
-    shown = list(islice(_in_turn(looks), FIRST_DOCUMENTS))
-    encodings = Counter(look.encoding for look in looks if look.encoding).most_common()
+    best = next((one for one in previews if one.columns), previews[0] if previews else Inspection(path, kind))
+    shown = list(islice(_alternating(previews), FIRST_DOCUMENTS))
+    encodings = Counter(one.encoding for one in previews if one.encoding).most_common()
     only = encodings[0][0] if len(encodings) == 1 else ""
     return replace(
         best, path=path, kind=kind, conversations=bool(context.conversations), encoding=only,
-        encoding_guessed=bool(only) and any(look.encoding_guessed for look in looks), encodings=tuple(encodings),
-        encoding_choices=next((look.encoding_choices for look in looks if look.encoding_choices), ()),
+        encoding_guessed=bool(only) and any(one.encoding_guessed for one in previews), encodings=tuple(encodings),
+        encoding_choices=next((one.encoding_choices for one in previews if one.encoding_choices), ()),
         documents=tuple(text for _name, text in shown), origins=tuple(name for name, _text in shown),
         problem="", files=len(items), bytes=sum(item.size for item in items), tried=tried,
         refused=tuple((name, _why_skipped(error)) for name, error in refused),
@@ -215,16 +218,16 @@ def _why_skipped(error: SourceError) -> str:
 
 
 def _each_kind_first(items: Sequence[InputFile]) -> list[InputFile]:
-    """The files, the first of each kind before all others: there may be no time for all."""
+    """The files, the first of each kind before all others, since the time may not suffice for all."""
     firsts = {item.suffix: item for item in reversed(items)}
     return sorted(items, key=lambda item: firsts[item.suffix] is not item)
 
 
-def _in_turn(looks: Sequence[Inspection]) -> Iterator[tuple[str, str]]:
-    """Documents with the names of their files: one of each kind, then the next of each."""
+def _alternating(previews: Sequence[Inspection]) -> Iterator[tuple[str, str]]:
+    """Documents with the names of their files, alternating between the kinds of files."""
     kinds: dict[str, list[tuple[str, str]]] = {}
-    for look in looks:
-        kinds.setdefault(look.kind, []).extend((look.path.name, text) for text in look.documents)
+    for one in previews:
+        kinds.setdefault(one.kind, []).extend((one.path.name, text) for text in one.documents)
     for of_each in zip_longest(*kinds.values()):
         yield from (document for document in of_each if document is not None)
 
@@ -242,7 +245,7 @@ def _inspect_one_of_many(item: InputFile, context: Context) -> Inspection:
 
 
 def _first_documents(item: InputFile, context: Context, count: int) -> Iterator[str]:
-    """The first documents, shortened; fewer if they are long."""
+    """The first `count` documents, shortened; fewer if they are long."""
     text, read = "", 0
     for chunk in islice(chunks_of(item, context), 10_000):
         read += len(chunk.text)

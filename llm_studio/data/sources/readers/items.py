@@ -1,4 +1,4 @@
-"""One file to read, on the disk or inside an archive."""
+"""One file to read, on disk or inside an archive."""
 
 import contextlib
 import re
@@ -24,7 +24,7 @@ _SUFFIX = re.compile(r"\.[a-z0-9_+-]{1,12}")
 
 
 def suffix_of(name: str) -> str:
-    """The suffix of a file in lower case, with its dot; "" for a name without one, as “README” or “1. The fox”."""
+    """The suffix of a file in lower case, with its dot; "" for names like “README” or “1. The fox”."""
     dot = name.rfind(".")
     suffix = name[dot:].lower() if dot > 0 else ""
     return suffix if _SUFFIX.fullmatch(suffix) else ""
@@ -33,8 +33,9 @@ def suffix_of(name: str) -> str:
 class InputFile(ABC):
     """One file to read.
 
-    `name` is its path for messages, `basename` the last part of it, `size` its bytes as far as known, `depth` the
-    number of archives it is nested in, `budget` that of the archive it is in.
+    `name`: its path for messages. `basename`: the last component of the path. `size`: in bytes; for the content of a
+    compressed file, the compressed size. `depth`: number of archives it is nested in. `budget`: the budget of the
+    archive that contains it, if any.
     """
 
     budget: Budget | None = None
@@ -48,11 +49,11 @@ class InputFile(ABC):
 
     @abstractmethod
     def open(self) -> BinaryIO:
-        """A stream from the beginning of the file; it can be opened several times, one after the other."""
+        """Open a stream at the beginning of the file. Can be called several times, for one stream after another."""
 
     @contextlib.contextmanager
     def seekable(self, job: Job) -> Generator[BinaryIO]:
-        """A seekable stream: a member of an archive is first copied to a temporary file."""
+        """Open a seekable stream. A member of an archive is first copied to a temporary file."""
         with self.open() as stream, tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
             while block := stream.read(BLOCK):
                 job.check()
@@ -60,11 +61,11 @@ class InputFile(ABC):
                     raise too_large(self.name, _MAX_COPY)
                 copy.write(block)
             copy.seek(0)
-            yield copy  # pyright: ignore[reportReturnType]  it has all that a BinaryIO has
+            yield copy  # pyright: ignore[reportReturnType]  it has all methods of BinaryIO
 
 
 class DiskFile(InputFile):
-    """A file on the disk."""
+    """A file on disk."""
 
     def __init__(self, path: Path, progress: "ReadProgress | None" = None) -> None:
         require_regular(path)
@@ -85,7 +86,7 @@ class DiskFile(InputFile):
 
 
 class ReadProgress:
-    """Counts the bytes read from the files on the disk."""
+    """Counts the bytes read from files on disk."""
 
     def __init__(self) -> None:
         self._finished = 0
@@ -101,7 +102,7 @@ class ReadProgress:
         self._stream = None
 
     def bytes_read(self) -> int:
-        """The number of bytes so far."""
+        """Number of bytes read so far."""
         try:
             return self._finished + (self._stream.tell() if self._stream is not None else 0)
         except (OSError, ValueError):  # closed

@@ -46,12 +46,12 @@ def choose_lines(item: InputFile, context: Context) -> FieldChoice:
 
 
 def read_lines(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
-    """A document from each line; empty lines are skipped."""
+    """One document per line; empty lines are skipped."""
     return records.documents(item, context, lambda log: _lines(item, context, log), choice, _("{path}, line {line}"))
 
 
 def _lines(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record]:
-    """The records; lines that hold none are left out, unless the file begins with many of them."""
+    """The records. Lines without one are left out; raises SourceError if the file begins with many of them."""
     with open_text(item, context) as stream:
         position = good = 0
         while line := stream.readline(MAX_RECORD):
@@ -96,12 +96,12 @@ def choose_values(item: InputFile, context: Context) -> FieldChoice:
 
 
 def read_values(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
-    """A document from each record."""
+    """One document per record."""
     return records.documents(item, context, lambda log: _values(item, context, log), choice, _("{path}, record {line}"))
 
 
 def _values(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record]:
-    """The records; of a file that is cut off or damaged, those before."""
+    """The records; if the file is cut off or damaged, those before that point."""
     position = 0
     with open_text(item, context) as stream:
         try:
@@ -116,7 +116,7 @@ def _values(item: InputFile, context: Context, log: RecordLog) -> Iterator[Recor
 
 
 def _as_conversation(value: object) -> object:
-    """A list of messages as a record that holds it; any other value as it is."""
+    """A record that holds `value` if it is a list of messages; other values unchanged."""
     if isinstance(value, list) and value:
         messages = cast("list[object]", value)
         if all(isinstance(one, dict) and is_message(cast("dict[str, object]", one)) for one in messages):
@@ -125,8 +125,8 @@ def _as_conversation(value: object) -> object:
 
 
 def _with_messages_joined(values: Iterator[object]) -> Iterator[tuple[int, object]]:
-    """The values with their positions, those that are messages side by side as one conversation; SQuAD's paragraphs
-    question by question."""
+    """The values with their positions. Consecutive messages are joined into one conversation, and articles of SQuAD are
+    split into questions."""
     messages: list[object] = []
     length = first = 0
     for position, value in enumerate(values, 1):
@@ -145,7 +145,7 @@ def _with_messages_joined(values: Iterator[object]) -> Iterator[tuple[int, objec
 
 
 def _questions(value: object) -> Iterator[object]:
-    """The questions of an article of SQuAD, each with its paragraph; any other value as it is."""
+    """The questions of an article of SQuAD, each with its paragraph; other values unchanged."""
     article = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     paragraphs = article.get("paragraphs")
     if not isinstance(paragraphs, list) or not all(
@@ -161,7 +161,7 @@ def _questions(value: object) -> Iterator[object]:
 
 
 def _records(stream: JsonStream) -> Iterator[object]:
-    """The records in lists, in the list of an object, or one after the other."""
+    """The records in lists, in the list of an object, or one after another."""
     while mark := stream.next():
         if mark == "[":
             yield from stream.elements()
@@ -214,11 +214,11 @@ _FIELD_NAMES = frozenset((
     "body", "corps", "story", "summary", "abstract", "question", "answer", "prompt", "response", "instruction", "input",
     "output", "context", "completion", "chosen", "rejected", "lang", "language", "source", "category", "description",
 ))  # fmt: skip
-"""Names of fields of a single record: an object without any of them holds one text under each name."""
+"""Common field names of a single record: an object without any of them may hold one text under each name."""
 
 
 def _spread(record: dict[str, Any]) -> Iterator[object]:
-    """The texts or records in an object that holds them by name; the object itself where it is one record."""
+    """The texts or records in an object that holds them by name; the object itself if it is a single record."""
     values = list(record.values())
     if len(values) > 1 and not _FIELD_NAMES.intersection(name.strip().lower() for name in record):
         if all(isinstance(value, str) for value in values) or all(

@@ -15,18 +15,18 @@ _MAX_DEPTH = 6
 
 
 class _Mark:
-    """No value of JSON."""
+    """A marker that isn't a JSON value."""
 
 
 ITEM: Final = _Mark()
-"""An object in a list begins."""
+"""Marks the beginning of an object in a list."""
 LONG: Final = _Mark()
-"""A value that is too long, or damaged."""
+"""Stands for a value that is too long, or damaged."""
 _decode = json.JSONDecoder().raw_decode
 
 
 class JsonStream:
-    """Parses JSON of any length, value by value: none that is longer than MAX_RECORD is held."""
+    """Parses JSON of any length value by value. No value longer than MAX_RECORD is held in memory."""
 
     def __init__(self, stream: TextIO, context: Context) -> None:
         self._stream = stream
@@ -38,7 +38,7 @@ class JsonStream:
 
     @property
     def place(self) -> int:
-        """Characters that were consumed."""
+        """Number of characters consumed."""
         return self._before + self._position
 
     def skip(self) -> None:
@@ -59,10 +59,10 @@ class JsonStream:
     def walk(
         self, enter: Collection[str], split: Collection[str] = (), path: tuple[str, ...] = ()
     ) -> Iterator[tuple[tuple[str, ...], object]]:  # fmt: skip
-        """The values in the object that begins here, each with the names that lead to it.
+        """The values in the object that begins here, each with its path: the names that lead to it.
 
-        Of objects and lists with the names `enter` the values are given one by one. In lists with the names `split`,
-        those of each object are given in the same way, after ITEM.
+        The values of objects and lists with a name in `enter` are yielded one by one. In lists with a name in `split`,
+        the values of each object are too, after ITEM.
         """
         self._position += 1
         if self.next() == "}":
@@ -99,7 +99,7 @@ class JsonStream:
                 return
 
     def next(self) -> str:
-        """The next character that isn't white space, empty at the end. It is not consumed."""
+        """The next character that isn't white space, "" at the end. It is not consumed."""
         while True:
             while self._position < len(self._text):
                 mark = self._text[self._position]
@@ -119,7 +119,7 @@ class JsonStream:
         return mark
 
     def value(self) -> object:
-        """Consume the value that begins here."""
+        """Consume and return the value that begins here."""
         self.next()
         size = BLOCK
         while True:
@@ -140,7 +140,7 @@ class JsonStream:
             size *= 2
 
     def short_value(self, size: int) -> object:
-        """Consume the value that begins here, where it has at most about so many characters; else return LONG."""
+        """Consume and return the value that begins here if it has at most about `size` characters; else return LONG."""
         while not self._ended and len(self._text) - self._position < size:
             self._read_more(size)
         try:
@@ -162,23 +162,23 @@ class JsonStream:
 
 
 def not_json(error: Exception) -> SourceError:
-    """The value isn't JSON."""
+    """The error for a value that isn't JSON."""
     reason = error.msg if isinstance(error, json.JSONDecodeError) else error
     return not_json_here(reason)
 
 
 def not_json_here(reason: object) -> SourceError:
-    """There is no JSON here."""
+    """The error for text that isn't JSON, with a reason."""
     return not_an_object(_("this is not JSON ({reason}).").format(reason=reason))
 
 
 def not_an_object(what: str) -> SourceError:
-    """The value isn't a record."""
+    """The error for a value that isn't a record."""
     return SourceError(what, _("Each record must be an object: {example}").format(example='{"text": "..."}'))
 
 
 def too_long() -> SourceError:
-    """The record doesn't fit in memory."""
+    """The error for a record that is too long to be held in memory."""
     return SourceError(
         _("this record is longer than {n} characters.").format(n=number(MAX_RECORD)),
         _("Split it, or save the texts as plain text (.txt)."),

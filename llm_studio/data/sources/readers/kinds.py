@@ -33,9 +33,10 @@ from llm_studio.data.sources.readers.records import FieldChoice
 
 @dataclass(frozen=True)
 class Kind:
-    """Files with one of these suffixes, and the function that reads the documents in one.
+    """A kind of files: their suffixes, and the function that reads the documents of one file.
 
-    `chat_style`: how a file is written that may be a chat, which `read_chat` reads as conversations.
+    `chat_style`: for kinds that may be chats, the function that returns the style of a chat, or None for other files.
+    `read_chat` reads a chat as conversations.
     """
 
     suffixes: tuple[str, ...]
@@ -46,7 +47,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class RecordKind:
-    """Files of records: `choose` finds the field that holds the text, `read` the documents in that field."""
+    """A kind of files with records: `choose` finds the field that holds the text, `read` reads it as documents."""
 
     suffixes: tuple[str, ...]
     choose: Callable[[InputFile, Context], FieldChoice]
@@ -62,7 +63,7 @@ _CODE = (
     ".bib", ".org", ".adoc", ".textile", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties",
     ".cmake", ".mk", ".gradle", ".proto", ".graphql", ".diff", ".patch", ".po",
 )  # fmt: skip
-"""Source code, and settings and markup that people write by hand: read as plain text."""
+"""Source code, and configuration and markup files written by hand: read as plain text."""
 
 KINDS: tuple[Kind | RecordKind, ...] = (
     Kind(
@@ -91,36 +92,36 @@ KINDS: tuple[Kind | RecordKind, ...] = (
 )
 _KIND_OF = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 _CHAT_EXPORT = Kind((), chat_exports.read_export, chat_exports.export_style, chat_exports.read_conversations)
-"""A .json that is an export of a chat program."""
+"""A .json file exported by a chat program."""
 
 ARCHIVES = (".zip", ".tar")
 LISTED = (
     *(suffix for kind in KINDS if kind.suffixes is not _CODE for suffix in kind.suffixes), *ARCHIVES, *packed.SUFFIXES
 )  # fmt: skip
-"""Suffixes that are named to the user: all but those of source code."""
+"""Suffixes listed for the user: all except those of source code."""
 SUFFIXES = (*LISTED, *_CODE)
 """Suffixes of the files that can be read. A file without a suffix is read if it turns out to be text."""
 
 
 def is_readable(name: str) -> bool:
-    """Whether a file of this name is of a kind that can be read; others in a folder or an archive are left out."""
+    """Whether a file with this name is of a readable kind. Other files in folders and archives are left out."""
     suffix = suffix_of(name)
     return not suffix or suffix in SUFFIXES
 
 
 def kind_of(suffix: str) -> Kind | RecordKind | None:
-    """The kind of a file with this suffix; plain text without one, None for an archive or an unknown suffix."""
+    """The kind of a file with this suffix: plain text for "", None for an archive or an unknown suffix."""
     return _KIND_OF.get(suffix) if suffix else KINDS[0]
 
 
 def kind_of_file(item: InputFile) -> Kind | RecordKind | None:
-    """The kind of a file, judging by its suffix, and by its beginning where that leaves it open."""
+    """The kind of a file, judging by its suffix and, for .json, its beginning."""
     if item.suffix == ".json" and chat_exports.is_export(item):
         return _CHAT_EXPORT
     return kind_of(item.suffix)
 
 
 def may_be_chat(suffix: str) -> bool:
-    """Whether a file with this suffix may hold conversations: records, or a text."""
+    """Whether a file with this suffix may hold conversations, as records or as a text."""
     kind = kind_of(suffix)
     return isinstance(kind, RecordKind) or (isinstance(kind, Kind) and kind.chat_style is not None)

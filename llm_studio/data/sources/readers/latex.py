@@ -1,7 +1,7 @@
-"""LaTeX (.tex): the text without commands, in one pass. Formulas stay as they are written; comments, the preamble,
-tables and drawings are left out and counted.
+"""LaTeX (.tex): the text without commands, in one pass. Formulas are kept verbatim; comments, the preamble, tables and
+drawings are left out and counted.
 
-Macros aren't expanded: of an unknown command, the text in its braces is kept.
+Macros aren't expanded: the text in the braces of an unknown command is kept.
 """
 
 import re
@@ -40,7 +40,7 @@ _NO_TEXT = {
                      "setbeamertemplate", "titleformat"), 2),
     **dict.fromkeys(("definecolor", "addcontentsline", "newenvironment", "renewenvironment"), 3),
 }  # fmt: skip
-"""Commands of which the first arguments, so many, are no text."""
+"""Commands, with the number of their first arguments that aren't text."""
 _HEADINGS = frozenset(("part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph",
                        "title", "author", "date", "caption", "frametitle", "framesubtitle", "subtitle"))  # fmt: skip
 _GAPS = frozenset(("par", "newpage", "clearpage", "cleardoublepage", "maketitle", "medskip", "bigskip", "smallskip"))
@@ -79,12 +79,12 @@ _DELIMITERS = {"$": "$", "$$": "$$", "[": "\\]", "(": "\\)"}
 _MAX_FORMULA = 20_000
 _LABEL = re.compile(r"\\label\s*\{[^{}]{0,200}\}|(?<!\\)%[^\n]*")
 _CHECK_EVERY = 4096
-_RAW, _COOKED = " \n", "\x1f\x1e"
-"""Spaces and line ends of text that stays as it is, and what stands for them meanwhile."""
+_RAW, _PLACEHOLDERS = " \n", "\x1f\x1e"
+"""Space and newline, and their placeholders in verbatim text until white space is normalized."""
 
 
 def read_latex(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The text as one document, a line for each paragraph."""
+    """The text as one document, with one line per paragraph."""
     with open_text(item, context) as stream:
         source = stream.read(MAX_LENGTH + 1)
     if len(source) > MAX_LENGTH:
@@ -100,9 +100,10 @@ def read_latex(item: InputFile, context: Context) -> Iterator[Chunk]:
 
 
 class _Latex:
-    """Goes through a file once.
+    """Converts a file to text in one pass.
 
-    `_groups`: what follows each open group, or, where nothing in it is text, how many arguments of its kind follow.
+    `_groups`: for each open group, the text to add after it; for a group that isn't text, the number of arguments after
+    it that aren't text either.
     """
 
     def __init__(self, source: str, context: Context) -> None:
@@ -113,11 +114,11 @@ class _Latex:
         self._out: list[str] = []
         self._groups: list[str | int] = []
         self._skipped: Counter[str] = Counter()  # open environments that are left out
-        self._silent = 0  # open groups and environments of which nothing is text
-        self._arguments = 0  # that aren't text, still to come
+        self._silent = 0  # number of open groups and environments that aren't text
+        self._arguments = 0  # number of arguments to come that aren't text
         self._after_command = self._in_option = False
-        self._closing = ""  # what follows the next group
-        self._endless: set[str] = set()  # what doesn't occur again
+        self._closing = ""  # text to add after the next group
+        self._absent: set[str] = set()  # strings that don't occur again
 
     def text(self) -> str:
         """The text of the file. Raises Cancelled."""
@@ -129,8 +130,8 @@ class _Latex:
                 self._job.check()
             self._add(token)
         text = re.sub(r"[ \t]*\n[ \t]*", "\n", re.sub(r"[ \t]+", " ", "".join(self._out)))
-        text = re.sub(r" ([.,])(?=\s|$)", r"\1", text)  # where a reference stood
-        return re.sub(r"\n{3,}", "\n\n", text).strip().translate(str.maketrans(_COOKED, _RAW))
+        text = re.sub(r" ([.,])(?=\s|$)", r"\1", text)  # left by a removed reference
+        return re.sub(r"\n{3,}", "\n\n", text).strip().translate(str.maketrans(_PLACEHOLDERS, _RAW))
 
     def _add(self, token: re.Match[str]) -> None:
         kind = token.lastgroup
@@ -169,7 +170,7 @@ class _Latex:
 
     def _emit(self, text: str, raw: bool = False) -> None:
         if not self._silent:
-            self._out.append(text.translate(str.maketrans(_RAW, _COOKED)) if raw else text)
+            self._out.append(text.translate(str.maketrans(_RAW, _PLACEHOLDERS)) if raw else text)
 
     def _add_brace(self, brace: str) -> None:
         if brace == "[" and self._after_command:
@@ -228,7 +229,7 @@ class _Latex:
             self._emit(name)
 
     def _skip_space(self, name: str) -> None:
-        """TeX takes the white space after a command, and “{}”, for its end."""
+        """Skip a space or “{}” after a command, which TeX takes for its end."""
         if name == "item":
             return
         if self._source.startswith("{}", self._place):
@@ -237,7 +238,7 @@ class _Latex:
             self._place += 1
 
     def _add_formula(self, opening: str) -> None:
-        """A formula stays as it is written; a sign for one that never ends is a character."""
+        """Add a formula verbatim. A delimiter without a counterpart is added as a character."""
         end = self._find(_DELIMITERS[opening])
         if end < 0 or end - self._place > _MAX_FORMULA or "\n\n" in self._source[self._place : end]:
             self._emit(opening)
@@ -268,7 +269,7 @@ class _Latex:
         self._after_command = False
 
     def _add_whole(self, name: str) -> None:
-        """Formulas and programs stay as they are written."""
+        """Add an environment with formulas or code verbatim."""
         ends = ((self._find(f"\\end{{{name}{star}}}"), star) for star in ("", "*"))
         end, star = min((found for found in ends if found[0] >= 0), default=(-1, ""))
         if end < 0 or (name in _MATH and end - self._place > _MAX_FORMULA):
@@ -299,14 +300,14 @@ class _Latex:
             self._emit("\n\n")
 
     def _find(self, text: str) -> int:
-        """Where `text` occurs next; -1 where it doesn't, which is looked up once."""
-        place = -1 if text in self._endless else self._source.find(text, self._place)
+        """The position of the next occurrence of `text`, or -1, which is cached."""
+        place = -1 if text in self._absent else self._source.find(text, self._place)
         if place < 0:
-            self._endless.add(text)
+            self._absent.add(text)
         return place
 
 
 def _plain(text: str) -> str:
-    """A text without commands, with the characters that its signs stand for."""
+    """Text without commands, with the characters that TeX shows for its quotation marks, dashes and spaces."""
     text = " ".join(re.split(r"[\n\t ]+", text)).replace("~", "\u00a0").replace("&", " ")
     return text.replace("``", "“").replace("''", "”").replace("---", "—").replace("--", "–")

@@ -1,6 +1,6 @@
 """E-mail: mailboxes (.mbox) and single messages (.eml), and web pages that a browser saved as one (.mhtml).
 
-A document for each message: its text, without the header. Of alternatives the plain text is read, else the web page.
+One document per message: its text, without the header. Of alternative parts, the plain text is read, or else the HTML.
 Attachments are left out and counted.
 """
 
@@ -22,11 +22,11 @@ from llm_studio.i18n import N_, _
 
 SAVED_PAGES = (".mhtml", ".mht")
 _MAX_HELD = 1 << 22
-"""Bytes of a message that are held: the text comes first."""
+"""Bytes of a message that are kept: the text comes first."""
 _MAX_ENCODED = 1 << 20
-"""Bytes of a message after which lines of base64 are an attachment."""
+"""Bytes of a message after which lines of base64 are taken for an attachment."""
 _MAX_PARTS = 50
-"""Limit of the parts in parts of a message: each costs time for every line."""
+"""Maximum number of multipart containers in a message: each costs time for every line."""
 _LINE = 1 << 16
 _BOUNDARY = re.compile(rb"boundary\s*=", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=]{40,}\s*")
@@ -36,14 +36,14 @@ _PLACE = N_("{path}, message {line}")
 
 
 class _Raw(NamedTuple):
-    """A message; `cut`: not all of it is held."""
+    """A message; `cut`: not all of it was kept."""
 
     content: bytes
     cut: bool
 
 
 def read_mail(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """A document for each message with a text."""
+    """One document per message with a text."""
     account = context.account
     with item.open() as stream:
         _require_mail(item, stream.readline(_LINE))
@@ -74,7 +74,10 @@ def _require_mail(item: InputFile, line: bytes) -> None:
 
 
 def _messages(stream: BinaryIO, several: bool) -> Iterator[_Raw]:
-    """The messages of a mailbox: each begins with a line “From …” after a blank line."""
+    """The messages of a mailbox: each begins with a line “From …” after a blank line.
+
+    `several`: the file is a mailbox; otherwise, it is a single message.
+    """
     lines: list[bytes] = []
     length, cut, after_blank, at_start = 0, False, True, True
     while line := stream.readline(_LINE):
@@ -96,7 +99,7 @@ def _messages(stream: BinaryIO, several: bool) -> Iterator[_Raw]:
 
 
 class _Body(NamedTuple):
-    """The text of a message, its attachments, and whether a part of the text can be where a message was cut."""
+    """The text of a message, its number of attachments, and whether a cut may have shortened the text."""
 
     text: str
     attachments: int
@@ -125,7 +128,7 @@ def _read(raw: bytes, context: Context, web_page: bool) -> _Body:
 
 
 def _chosen(message: Message) -> Iterator[Message]:
-    """The parts of a message that hold something, one of those that are alternatives."""
+    """The parts of a message that aren't containers; of alternatives, only the preferred one."""
     if not message.is_multipart():
         yield message
         return
@@ -143,7 +146,7 @@ def _preference(part: Message) -> int:
 
 
 def _decoded(part: Message, context: Context) -> str:
-    """The text of a part, in the encoding that it names where that is one of texts, else in a likely one."""
+    """The text of a part, decoded with the text encoding that it declares, or else with a likely one."""
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return ""
@@ -157,7 +160,7 @@ def _decoded(part: Message, context: Context) -> str:
 
 
 def _codec(charset: str | None) -> str | None:
-    """The codec of a charset of texts: some of Python's others take forever."""
+    """The codec of a charset if it is a text encoding: some of Python's other codecs take extremely long."""
     try:
         name = codecs.lookup(charset or "").name
     except (LookupError, ValueError):
@@ -168,7 +171,7 @@ def _codec(charset: str | None) -> str | None:
 
 
 def _visible(page: str, web_page: bool) -> str:
-    """The text that a reader of a page sees; `web_page`: without its navigation."""
+    """The visible text of a page; `web_page`: without its navigation."""
     visible = html.VisibleText(web_page)
     feed = html.parser(visible)
     feed.feed((page or " ").encode("utf-8", "replace"))

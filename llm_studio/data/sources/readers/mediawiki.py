@@ -1,4 +1,4 @@
-"""Dumps of a wiki (.xml of MediaWiki, as those of Wikipedia): a document for each article, its title first.
+"""Dumps of MediaWiki (.xml), such as those of Wikipedia: one document per article, beginning with its title.
 
 Redirects, other pages (talk, templates, categories) and earlier versions are left out and counted.
 """
@@ -27,17 +27,17 @@ from llm_studio.i18n import N_, number
 
 _HEAD = 4096
 _OTHER_XML = ".tei"
-"""A suffix of XML that isn't read, listed with other such kinds."""
+"""Suffix that stands for other XML files in `unread_kinds`."""
 _MAX_NAMESPACES, _MAX_NAME = 100, 200
 _MAX_PAGE = 1 << 23
 """Length limit of a page, in characters: MediaWiki's own is 2 MB."""
 _PLACE = N_("{path}, page {line}")
 _NO_TEXT_NAMESPACES = ("6", "14", "-2")
-"""Files, categories, media: links to these show no text."""
+"""Keys of the namespaces of files, categories and media: links to these show no text."""
 
 
 def read_mediawiki(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """A document for each article; of a dump that is cut off, those before."""
+    """One document per article; if the dump is cut off, the articles before that point."""
     with item.open() as stream:
         if b"<mediawiki" not in stream.read(_HEAD):
             raise unread_kinds.refusal(item.name, _OTHER_XML) or no_text(item.name)
@@ -79,7 +79,7 @@ class _Page(NamedTuple):
     versions: int
 
     def reason(self) -> str:
-        """Why it is no article: an English message, or ""."""
+        """Why the page isn't an article: an English message, or ""."""
         if self.is_redirect:
             return REDIRECTS
         if self.namespace not in ("0", ""):
@@ -100,12 +100,12 @@ class _Dump(xml_parts.Target):
         self._versions = 0
 
     def take_pages(self) -> list[_Page]:
-        """The pages that are complete."""
+        """Return the completed pages and remove them."""
         pages, self._pages = self._pages, []
         return pages
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
+        """Handle the start of an element."""
         name = tag.rpartition("}")[2]
         self._field = ""
         if name == "page":
@@ -127,7 +127,7 @@ class _Dump(xml_parts.Target):
             self._field, self._fields[name] = name, []
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
         name = tag.rpartition("}")[2]
         self._field = ""
         if name == "revision":
@@ -142,7 +142,7 @@ class _Dump(xml_parts.Target):
             self._in_page, self._fields = False, {}
 
     def data(self, text: str) -> None:
-        """Some characters."""
+        """Handle character data."""
         if self._field == "namespace":
             self.namespaces[-1] = (self.namespaces[-1] + text)[:_MAX_NAME]
         elif self._field and self.held <= _MAX_PAGE:

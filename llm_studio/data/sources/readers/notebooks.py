@@ -1,6 +1,6 @@
-"""Jupyter notebooks (.ipynb): the text and the code of the cells, without what the code printed.
+"""Jupyter notebooks (.ipynb): the text and the code of the cells, without the outputs.
 
-Read cell by cell: the pictures among the outputs can make a notebook very long.
+A notebook is read cell by cell, since images among the outputs can make it very long.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 
 _CELLS, _SHEETS = "cells", "worksheets"
-"""Where the cells are; until version 3 of the format they were on sheets."""
+"""Fields with the cells; up to version 3 of the format, cells are on worksheets."""
 
 
 def read_notebook(item: InputFile, context: Context) -> Iterator[Chunk]:

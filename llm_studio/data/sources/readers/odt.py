@@ -1,6 +1,6 @@
 """OpenDocument texts (.odt, as LibreOffice writes them): paragraphs, tables and notes, streamed from the XML inside.
 
-Of tracked changes the final text is read. Notes come at the end; hidden text and comments are left out and counted.
+Tracked changes are read as accepted. Notes come at the end; hidden text and comments are left out and counted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ _PARAGRAPHS = frozenset(("p", "h"))
 
 
 def read_odt(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The text of the document: paragraphs are separated by a blank line, list items and table rows by a line end."""
+    """The text of the document: paragraphs are separated by a blank line, list items and table rows by a newline."""
     with open_zip(item, context) as (archive, budget):
         names = archive.namelist()
         if _CONTENT not in names:
@@ -49,7 +49,7 @@ class _OpenText(xml_parts.Target):
     def __init__(self) -> None:
         super().__init__()
         self.hidden = self.comments = 0
-        self._paragraphs: list[list[str]] = []  # open ones, the innermost last: a note is inside a paragraph
+        self._paragraphs: list[list[str]] = []  # open paragraphs, innermost last: a note is inside a paragraph
         self._cell: list[str] = []
         self._row: list[str] = []
         self._notes: list[str] = []
@@ -57,7 +57,7 @@ class _OpenText(xml_parts.Target):
         self._begun = self._after_line = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
+        """Handle the start of an element."""
         name = tag.rpartition("}")[2]
         if self._skipped or name in _SKIPPED or name in _HIDDEN or name == "annotation":
             if not self._skipped:
@@ -81,7 +81,7 @@ class _OpenText(xml_parts.Target):
             self._in_notes += 1
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
         if self._skipped:
             self._skipped -= 1
             return
@@ -102,12 +102,12 @@ class _OpenText(xml_parts.Target):
             self._in_notes = max(0, self._in_notes - 1)
 
     def data(self, text: str) -> None:
-        """Some characters."""
+        """Handle character data."""
         if not self._skipped and self._paragraphs:
             self._add(" ".join(f"x{text}x".split())[1:-1] if not text.isspace() else " ")
 
     def close(self) -> None:
-        """The document has ended."""
+        """Handle the end of the document."""
         while self._paragraphs:
             self._end_paragraph()
         for note in self._notes:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 16
 _MAX_PADDING = 1 << 20
-"""Limit of the zeros between two parts of a compressed file."""
+"""Maximum number of zeros between two concatenated streams of a compressed file."""
 
 
 class PackedContent(ArchiveMember):
-    """The file in a compressed file. With the .tar that it often is, it counts as one level of nesting."""
+    """The content of a compressed file. If it is a .tar, the two count as one level of nesting."""
 
 
 class _Decompressor(Protocol):
@@ -35,7 +35,7 @@ class _Decompressor(Protocol):
 
 
 class _Decompressed(io.RawIOBase):
-    """The content of a compressed stream, of one part or of several one after the other. It can't be rewound."""
+    """The content of a compressed file with one or more concatenated streams. It can't be rewound."""
 
     def __init__(self, packed: BinaryIO, make: Callable[[], _Decompressor]) -> None:
         self._packed = packed
@@ -70,7 +70,7 @@ class _Decompressed(io.RawIOBase):
         return 0
 
     def _after_padding(self) -> bytes:
-        """What follows the zeros after a part, with which an .xz is padded; nothing at the end of the file."""
+        """The bytes after a stream and the zeros with which an .xz is padded; empty at the end of the file."""
         rest, padding = self._decompressor.unused_data.lstrip(b"\0"), 0
         while not rest and (block := self._packed.read(_BLOCK)):
             rest, padding = block.lstrip(b"\0"), padding + len(block)
@@ -85,7 +85,7 @@ class _Decompressed(io.RawIOBase):
 
 
 class _Gunzipped(gzip.GzipFile):
-    """The content of a .gz; it also closes the compressed file."""
+    """The content of a .gz. Closing it also closes the compressed file."""
 
     def __init__(self, packed: BinaryIO) -> None:
         super().__init__(fileobj=packed, mode="rb")
@@ -164,18 +164,18 @@ def content_name(name: str) -> str:
 
 
 def content(item: InputFile) -> PackedContent:
-    """The file in a compressed one. Raises SourceError where archives are nested too deeply."""
+    """The content of a compressed file. Raises SourceError if archives are nested too deeply."""
     check_depth(item)
     opened = _OPEN[item.suffix]
     budget = Budget(item.name, item.size, item.budget)
     found = PackedContent(item, content_name(item.basename), item.size, budget, lambda: opened(item.open()))
     if found.suffix == ".tar":
-        found.name = item.name  # people know one archive
+        found.name = item.name  # for users, it is one archive
     return found
 
 
 def decompressed(item: InputFile) -> InputFile:
-    """The file in a compressed one, which can be nested; any other file as it is."""
+    """The content of a compressed file, even if it is compressed several times; other files unchanged."""
     while item.suffix in _OPEN:
         item = content(item)
     return item

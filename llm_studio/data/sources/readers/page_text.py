@@ -1,8 +1,8 @@
-"""From the lines of a document's pages to its text: without running heads and page numbers, words and paragraphs whole.
+"""Joins the lines of a document's pages to its text: without running heads and page numbers, with divided words joined.
 
-A hyphen at the end of a line is a part of the word in *peut-être* and none in *extraordinaire*; which of the two it is
-the line alone doesn't show. It goes where the rest of the text has the word without it, and stays where the text
-has it with a hyphen, where both halves are words of the text, and where it stands in a word of the lists below.
+A hyphen at the end of a line is part of the word in *peut-être* but not in *extraordinaire*, and the line alone doesn't
+show which. It is removed if the rest of the text contains the word without it. Otherwise, it is kept if the text
+contains the word with a hyphen, if one half is in the lists below, or if both halves are words of the text.
 """
 
 import re
@@ -16,13 +16,13 @@ _HYPHENS = "-\u2010\u00ad"
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?(?:[-\u2010][^\W\d_]+)*")
 _LAST = re.compile(r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)*$")
 _MARGIN = 0.09
-"""Of a page's height: running heads and page numbers stand so near to its edge, in the margin."""
+"""Fraction of the page height: running heads and page numbers are within this distance of the upper or lower edge."""
 _NUMBER = re.compile(
     r"[\W_]*(?:page|seite|p\.)?[\W_]*(?:\d{1,4}|[ivxlc]{1,7})[\W_]*(?:(?:of|sur|von|de)?[\W_]*\d{1,4})?[\W_]*",
     re.IGNORECASE,
 )
 _EDGE_LINES = 2
-"""Lines at the top and at the bottom of a page that may be running heads."""
+"""Number of lines at the top and at the bottom of a page that may be running heads."""
 
 
 def _set_of(words: str) -> frozenset[str]:
@@ -36,18 +36,18 @@ _FIRST_HALVES = _set_of(
     well self half twenty thirty forty fifty sixty seventy eighty ninety mother father brother sister son daughter all
     cross good ill old new high low long short so anti pro"""
 )
-"""Before a hyphen that is part of the word, mostly."""
+"""First halves of words that usually have a hyphen."""
 _LAST_HALVES = _set_of(
     "il elle on ils elles je tu nous vous ce t moi toi lui leur le la les en y là ci même mêmes être in law"
 )
-"""After one."""
+"""Second halves of such words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The lines of a page in reading order; `height` in points, from which `Line.at` counts.
+    """The lines of a page in reading order. `height`: height of the page in points.
 
-    `unreadable`: characters of which the file doesn't say what letters they are.
+    `unreadable`: number of characters for which the file doesn't specify the letters.
     """
 
     lines: Sequence[Line]
@@ -56,7 +56,7 @@ class Page:
 
 
 def texts(pages: Sequence[Page]) -> Iterator[str]:
-    """The text of each page that has some, with the line ends that separate it from the one before."""
+    """The text of each page that isn't empty, beginning with the separator from the previous page."""
     words = _Words(line.text for page in pages for line in page.lines)
     done, before = "", None
     for page in pages:
@@ -76,17 +76,17 @@ def texts(pages: Sequence[Page]) -> Iterator[str]:
 
 
 def _separator(before: Line, line: Line, words: "_Words") -> str | None:
-    """What stands between two lines; None where the hyphen at the end of the first one goes."""
-    if not _goes_on(before, line):
+    """The separator between two lines; None if the hyphen at the end of the first one is to be removed."""
+    if not _same_paragraph(before, line):
         return "\n" if line.start is Start.LINE else "\n\n"
     if not _is_divided(before.text) or not line.text[:1].isalnum():
         return " "
     return "" if words.keep_hyphen(before.text, line.text) else None
 
 
-def _goes_on(before: Line, line: Line) -> bool:
-    """Whether a line is in the same paragraph as the one before."""
-    if line.start is Start.COLUMN:  # no distance tells
+def _same_paragraph(before: Line, line: Line) -> bool:
+    """Whether a line is in the same paragraph as the previous one."""
+    if line.start is Start.COLUMN:  # there is no meaningful distance between the two
         return (before.full or _is_divided(before.text)) and line.text[:1].islower()
     return line.start is Start.CONTINUES or (_is_divided(before.text) and line.text[:1].isalnum())
 
@@ -96,7 +96,7 @@ def _is_divided(line: str) -> bool:
 
 
 class _Words:
-    """The words of a text, but for those that are divided between two lines."""
+    """The words of a text, except those divided between two lines."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._known: set[str] = set()
@@ -125,9 +125,10 @@ class _Words:
 
 
 def without_running_heads(pages: Sequence[Page]) -> tuple[list[Page], int]:
-    """The pages without lines that stand at the edge of several of them and differ by a number only, and their count.
+    """The pages without running heads, and the number of lines removed.
 
-    A page number alone goes too, where several pages have one.
+    Running heads are lines at the same height near the edge of several pages that differ in numbers only; page numbers
+    alone are among them.
     """
     counts = Counter(key for page in pages for key in {_key(page, n) for n in _edge(page)} if key)
     least = max(2, -(-len(pages) // 4))
@@ -145,13 +146,13 @@ def without_running_heads(pages: Sequence[Page]) -> tuple[list[Page], int]:
 
 
 def _edge(page: Page) -> list[int]:
-    """The lines that stand highest and lowest on the page."""
+    """The indices of the highest and the lowest lines of the page."""
     order = sorted(range(len(page.lines)), key=lambda n: page.lines[n].at)
     return list(dict.fromkeys([*order[:_EDGE_LINES], *order[-_EDGE_LINES:]]))
 
 
 def _key(page: Page, n: int) -> tuple[str, int] | None:
-    """What running heads of several pages have in common; None for a line that is none."""
+    """A key that is equal for running heads of several pages; None for lines that can't be running heads."""
     line = page.lines[n]
     place = line.at / max(page.height, 1.0)
     if _MARGIN < place < 1 - _MARGIN or len(line.text) > 100:

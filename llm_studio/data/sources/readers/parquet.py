@@ -24,14 +24,17 @@ def choose(item: InputFile, context: Context) -> FieldChoice:
 
 
 def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
-    """A document from each row."""
+    """One document per row."""
     return records.documents(
         item, context, lambda _log: _rows(item, context, choice.field), choice, _("{path}, row {line}")
     )
 
 
 def _rows(item: InputFile, context: Context, field: str | None) -> Iterator[Record]:
-    """The rows with the column that holds `field`, or with all that can contain text. Raises SourceError."""
+    """The rows, with the column that holds `field` or, if it is None, all columns that can contain text.
+
+    Raises SourceError.
+    """
     with _translate_errors(item), item.seekable(context.job) as stream:
         opener = opener_of(stream)
         schema = opener([], None).schema_arrow
@@ -54,7 +57,7 @@ def _rows(item: InputFile, context: Context, field: str | None) -> Iterator[Reco
 
 
 def _column_of(field: str, columns: list[str]) -> list[str]:
-    """The column that a field is, or is in."""
+    """The column with the name of a field, or the one that the field is nested in."""
     return [field] if field in columns else [name for name in columns if field.startswith(f"{name}.")][:1]
 
 
@@ -75,7 +78,7 @@ def _values(column: Any) -> list[object]:
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
-        values = column.dictionary.to_pylist()  # each value once, however often it occurs
+        values = column.dictionary.to_pylist()  # converts each distinct value once
         return [None if index is None else values[index] for index in column.indices.to_pylist()]
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         column = column.cast(pa.string())  # bytes that the user chose as the text

@@ -42,7 +42,7 @@ def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
 
 
 def _pages(item: InputFile, context: Context) -> list[Page]:
-    """All pages: where a word is divided, and which lines are running heads, is only seen on all of them."""
+    """All pages, held in memory: divided words and running heads can only be recognized by comparing pages."""
     pages: list[Page] = []
     length = 0
     try:
@@ -60,7 +60,7 @@ def _pages(item: InputFile, context: Context) -> list[Page]:
 
 
 def _source(item: InputFile, context: Context) -> Path | bytes:
-    """What the worker process can open: the path of a file, or the bytes of a member of an archive."""
+    """The input of the worker process: the path of a file, or the bytes of a member of an archive."""
     with item.open() as stream:
         head = stream.read(1024)
         if not head:

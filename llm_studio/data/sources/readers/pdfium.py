@@ -1,5 +1,7 @@
-"""The characters of a PDF document and where they stand, by PDFium. Runs in a worker process: PDFium can hang or crash
-on a malformed file, and only one thread may use it."""
+"""Extracts the characters of a PDF document and their positions with PDFium.
+
+Runs in a worker process: PDFium can hang or crash on a malformed file, and only one thread may use it.
+"""
 
 import contextlib
 import ctypes
@@ -20,17 +22,17 @@ if TYPE_CHECKING:
 
 PROTECTED = "protected"
 _LIGATURES = range(0xFB00, 0xFB50)
-"""Of Latin, Armenian and Hebrew letters: one character in the font, several in the word."""
+"""Ligatures of Latin, Armenian and Hebrew letters: one character in the font, several in the word."""
 _PRIVATE = range(0xE000, 0xF900)
 _UNREADABLE = {0, 0xFFFD, 0xFFFE, 0xFFFF}
 _HYPHENS = {0x2D, 0xAD, 0x2010, 0x2011}
-"""What PDFium may have taken for the mark of a divided word; it often gives it as a control character."""
-_MOST_CHARACTERS = 1_000_000
-"""Of one page. A poster has thousands; more is a trap."""
+"""Characters, besides control characters, that PDFium may report for the hyphen of a divided word."""
+_MAX_CHARACTERS = 1_000_000
+"""Number of characters read of one page. A poster has thousands; only malicious files have more than this."""
 
 
 def pages_of(source: Path | bytes) -> Iterator[str]:
-    """Yield each page, encoded for `decoded`. Raises Refused where a password is required."""
+    """Yield each page, encoded for `decoded`. Raises Refused if a password is required."""
     import pypdfium2
     from pypdfium2 import raw
 
@@ -47,7 +49,7 @@ def pages_of(source: Path | bytes) -> Iterator[str]:
 
 
 def decoded(message: str) -> Page:
-    """A page that was sent by the worker process."""
+    """The page in a message of the worker process."""
     record = json.loads(message)
     lines = [Line(text, Start(start), at, full) for text, start, at, full in record["lines"]]
     return Page(lines, record["height"], record["unreadable"])
@@ -60,7 +62,7 @@ def _encoded(page: Page) -> str:
 
 def _page(page: "pypdfium2.PdfPage") -> Page:
     width, height = page.get_size()
-    text = page.get_textpage()  # kept: it is closed when nobody holds it
+    text = page.get_textpage()  # kept in a variable: it is closed when it is no longer referenced
     found = _Glyphs(text.raw, page.get_rotation(), width, height)
     lines = lines_of(found)
     lines += [Line(sideways, Start.PARAGRAPH, height / 2) for sideways in "".join(found.sideways).splitlines()]
@@ -68,9 +70,10 @@ def _page(page: "pypdfium2.PdfPage") -> Page:
 
 
 class _Glyphs:
-    """The characters of a page, upright, whatever the rotation of the page.
+    """The characters of a page, with coordinates as if the page weren't rotated.
 
-    `sideways`: those of text that runs in another direction, as beside a picture. `unreadable`: how many were left out.
+    `sideways`: characters of text in other directions, such as beside a picture. `unreadable`: number of characters
+    left out.
     """
 
     def __init__(self, text: Any, rotation: int, width: float, height: float) -> None:
@@ -87,7 +90,7 @@ class _Glyphs:
         x, y, box = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
         at_x, at_y, at_box = ctypes.pointer(x), ctypes.pointer(y), ctypes.pointer(box)
         space, last = False, (math.inf, math.inf)
-        for n in range(min(raw.FPDFText_CountChars(text), _MOST_CHARACTERS)):
+        for n in range(min(raw.FPDFText_CountChars(text), _MAX_CHARACTERS)):
             code = get_code(text, n)
             if (code < 32 or code in _HYPHENS) and raw.FPDFText_IsHyphen(text, n) == 1:
                 code = ord("-")
@@ -102,7 +105,7 @@ class _Glyphs:
                 continue
             get_origin(text, n, at_x, at_y)
             origin = x.value, y.value
-            advances = origin[1] == last[1] and origin[0] > last[0]  # beside an upright one on its line
+            advances = origin[1] == last[1] and origin[0] > last[0]  # follows an upright character on its line
             if (rotation or not advances) and 15 < (math.degrees(get_angle(text, n)) + rotation) % 360 < 345:
                 self.sideways.append(letters)
                 continue
@@ -112,7 +115,7 @@ class _Glyphs:
 
     @staticmethod
     def _letters(code: int) -> str | None:
-        """The letters of a character, "" where it is unreadable, None for white space."""
+        """The letters of a character; "" if it is unreadable, None for white space."""
         if code in _UNREADABLE or code in _PRIVATE or 0xD800 <= code < 0xE000:
             return ""
         letter = chr(code)

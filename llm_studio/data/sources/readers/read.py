@@ -1,4 +1,4 @@
-"""Reading files of all kinds as documents."""
+"""Reading files of any kind as documents."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
@@ -31,7 +31,7 @@ from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 
 _CHECKED_CHARACTERS, _CHECKED_EVERY = 200_000, 256
-"""Mojibake is looked for in the first characters of a file, then in every so many chunks."""
+"""The first `_CHECKED_CHARACTERS` of a file are checked for mojibake, then one in `_CHECKED_EVERY` chunks."""
 _SAMPLED_FILES = 50
 """Number of record files that are inspected to determine whether a folder contains conversations."""
 
@@ -55,7 +55,7 @@ class SourceReader:
 
     @property
     def bytes_read(self) -> int:
-        """Number of bytes read from the files on the disk."""
+        """Number of bytes read from files on disk."""
         return self._progress.bytes_read()
 
     @property
@@ -74,9 +74,9 @@ class SourceReader:
         return self._context.account.account()
 
     def chunks(self) -> Generator[Chunk]:
-        """Read the documents, once.
+        """Read the documents. Can be called only once.
 
-        Raises SourceError where the file, or all files of the folder, can't be read; Cancelled.
+        Raises SourceError if the file, or every file of the folder, can't be read; Cancelled.
         """
         name = str(self._path)
         try:
@@ -120,7 +120,7 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
     with translate_read_errors(item.name):
         inner = decompressed(item)
         check = context.job.check
-        is_checked = inner.suffix not in ARCHIVES and not context.quick  # each file in an archive is checked by itself
+        is_checked = inner.suffix not in ARCHIVES and not context.quick  # files in an archive are checked one by one
         for place, chunk in enumerate(rechunk(_documents(inner, context))):
             check()
             text, ends = chunk.text, chunk.ends
@@ -141,16 +141,16 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
 
 
 class _MojibakeCount:
-    """Counts the lines of a file that hold mojibake: of its beginning, then of some of its chunks.
+    """Counts the lines with mojibake at the beginning of a file and in some of the following chunks.
 
-    `next`: the chunk to be added next, counted from 0.
+    `next`: index of the chunk to add next.
     """
 
     def __init__(self) -> None:
         self.next = self.damaged = self._lines = self._characters = 0
 
     def add(self, text: str, place: int) -> None:
-        """The chunk at `place` in the file."""
+        """Count the lines of the chunk with index `place`."""
         text = text[:_CHECKED_CHARACTERS]
         self._characters += len(text)
         self._lines += text.count("\n") + (text[-1:] != "\n")
@@ -158,7 +158,7 @@ class _MojibakeCount:
         self.next = place + (1 if self._characters < _CHECKED_CHARACTERS else _CHECKED_EVERY)
 
     def report(self, item: InputFile, context: Context) -> None:
-        """Say how many lines there were."""
+        """Report the number of lines with mojibake."""
         context.notice(_("{file} looks wrongly decoded, as in “Ã©” for “é”: {n} of the {all} lines that were checked. "
                          "The cleaning rule “Repair wrongly decoded text” shows what it would change.").format(
             file=item.basename, n=number(self.damaged), all=number(self._lines)))  # fmt: skip
@@ -182,7 +182,7 @@ def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:
 
 
 def _unknown_kind(item: InputFile, context: Context) -> SourceError:
-    """The problem with a file of a kind that isn't known at all."""
+    """The error for a file of an unknown kind. Raises a more specific one if the file is empty or isn't text."""
     detect_encoding(item, context)
     what = _("{path} is of a kind that can't be read. Files that can be read: {kinds}.")
     return SourceError(what.format(path=item.name, kinds=", ".join(LISTED)),
@@ -215,7 +215,7 @@ def field_choice_of(item: InputFile, context: Context) -> FieldChoice | None:
 
 
 def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
-    """Determine whether a source of several files consists of conversations: by the bytes of both types."""
+    """Determine whether a source of several files consists of conversations: whether these have the most bytes."""
     if context.conversations is not None:
         return
     quick = context.silent()
@@ -238,7 +238,7 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
 
 
 def _content_suffix(item: InputFile) -> str:
-    """The suffix of a file, or of the one in it where it is compressed."""
+    """The suffix of a file, or of its content if it is compressed."""
     return suffix_of(packed.content_name(item.basename)) if item.suffix in packed.SUFFIXES else item.suffix
 
 

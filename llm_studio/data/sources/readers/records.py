@@ -1,6 +1,6 @@
 """Records (lines of JSON, rows of a table): detection of the text field, and the documents in it.
 
-A field inside others is named with dots, “tweet.full_text”: see `nested.py`.
+Nested fields are named with dots, such as “tweet.full_text”: see `nested.py`.
 """
 
 import re
@@ -23,9 +23,9 @@ _EXAMPLES, _EXAMPLE_CHARACTERS = 3, 200
 _MAX_NAMED, _MAX_SHOWN = 12, 30
 _NAMES = ("text", "texte", "content", "contents", "contenu", "document", "article", "body", "story", "passage",
           "paragraph", "abstract", "maintext", "raw_content", "page_content", "full_text")  # fmt: skip
-"""Usual names of the field that holds the text."""
+"""Common names of the field that holds the text, in order of preference."""
 _MAX_BAD = 10_000
-"""Records without a text after which a file that has none before is refused."""
+"""Number of records without a text after which a file is refused, if no record had one."""
 _WORD = re.compile(r"\w+")
 
 
@@ -40,7 +40,7 @@ class Record(NamedTuple):
 class Column:
     """One field of the records.
 
-    `texts`: number of sampled records with a value that contains letters; `characters`: the mean length of these;
+    `texts`: number of sampled records with a value that contains letters; `characters`: mean length of these values;
     `examples`: the first values, shortened.
     """
 
@@ -52,8 +52,8 @@ class Column:
 
 @dataclass(frozen=True)
 class FieldChoice:
-    """The field that holds the text: None for conversations, or where none was found. `guessed`: the user didn't name
-    it. `unusable`: why records that look like conversations are none."""
+    """The `field` that holds the text: None for conversations, or if none was found. `guessed`: the user didn't name
+    it. `unusable`: why records that look like conversations can't be read as such."""
 
     field: str | None
     guessed: bool
@@ -102,7 +102,7 @@ def _shorten(value: object) -> str:
 
 
 def _most_likely(columns: tuple[Column, ...], records: int) -> str | None:
-    """The field with a usual name, or else the one with the longest texts that consist of words."""
+    """The field with a common name, or else the one with the longest texts made of words."""
     textual = [column for column in columns if column.texts * 2 >= min(records, 2) and column.texts > 0]
     longest = max((column.characters for column in textual), default=0)
     for name in _NAMES:
@@ -121,14 +121,14 @@ def _most_likely(columns: tuple[Column, ...], records: int) -> str | None:
 
 
 def _simple(name: str) -> str:
-    """The last part of a dotted name, in lower case."""
+    """The last component of a dotted name, in lower case."""
     return name.rpartition(".")[2].strip().lower()
 
 
 class RecordLog:
-    """Counts the records of a file that are left out. `place` is the template of a position: "{path}, line {line}".
+    """Counts the records of a file that are left out. `place`: template of a position, such as "{path}, line {line}".
 
-    `first` is the first problem, for a file of which nothing is left.
+    `first`: the first error, to be raised if no record can be read.
     """
 
     def __init__(self, item: InputFile, context: Context, place: str) -> None:
@@ -137,7 +137,7 @@ class RecordLog:
         self._item, self._account, self._place = item, context.account, place
 
     def drop(self, reason: str, position: int, error: SourceError | None = None, place: str = "") -> None:
-        """A record is left out. `place`: the template of its position where that isn't the usual one."""
+        """Leave out a record. `place`: the template of its position, if it isn't the usual one."""
         self.dropped += 1
         place = place or self._place
         if error is not None and self.first is None:
@@ -153,8 +153,8 @@ def documents(
 ) -> Iterator[Chunk]:  # fmt: skip
     """The documents of the records that `rows` reads; it logs those that it can't read.
 
-    `place` is the template of a position in messages: "{path}, line {line}". A record without a text is left out and
-    counted. Raises SourceError where no record has one.
+    `place`: the template of a position in messages, such as "{path}, line {line}". Records without a text are left out
+    and counted. Raises SourceError if no record has a text.
     """
     log = RecordLog(item, context, place)
     if choice.conversations:
@@ -190,7 +190,7 @@ def documents(
 
 
 def _no_field(item: InputFile, choice: FieldChoice) -> SourceError:
-    """No field of the records holds a text."""
+    """The error for a file in which no field holds a text."""
     for reason in choice.unusable:
         return SourceError(
             _("{path} holds {what} only.").format(path=item.name, what=_(reason)),
@@ -208,9 +208,9 @@ def _no_field(item: InputFile, choice: FieldChoice) -> SourceError:
 
 
 def text_of(value: object) -> str | None:
-    """The text that a field holds, empty where it holds none; None for numbers, objects and the like.
+    """The text that a field holds, "" if it is empty; None for numbers, objects and the like.
 
-    The texts in a list are paragraphs.
+    The texts in a list are joined as paragraphs.
     """
     return nested.joined(value, "\n\n")
 
@@ -230,14 +230,14 @@ def _drop(record: Record, name: str, log: RecordLog) -> None:
 
 
 def _with_example(column: Column) -> str:
-    """The name of a field, and what it holds."""
+    """The name of a field, with an example of its values."""
     example = column.examples[0] if column.examples else ""
     shown = example if len(example) <= _MAX_SHOWN else example[:_MAX_SHOWN] + "…"
     return f"{column.name} ({shown})" if shown else column.name
 
 
 def _fields_with_texts(fields: Mapping[str, object]) -> str:
-    """What to do about a field that holds no text: the fields that do."""
+    """Advice for a field that holds no text: which fields to choose instead."""
     names = (name for name, value in nested.flatten(fields).items() if text_of(value))
     known = ", ".join(islice(names, _MAX_NAMED))
     if not known:

@@ -1,8 +1,8 @@
 """RTF documents (.rtf): their text, without formatting, pictures, headers and footers; notes come at the end.
 
 An RTF file is text with commands: `\\b` is one, `{...}` a group, `\\'e9` a byte in the encoding of the document and
-`\\u8217?` a character of Unicode, followed by what older programs show instead. Some groups are no text: they begin
-with a command that names a destination. The file is read in blocks.
+`\\u8217?` a Unicode character, followed by its replacement in older programs. Groups that begin with a command naming a
+destination, such as a font table, aren't text. The file is read in blocks.
 """
 
 import codecs
@@ -20,12 +20,12 @@ from llm_studio.i18n import _
 _BLOCK = 1 << 16
 _MAX_DEPTH = 1000
 _MAX_HELD = 1 << 26
-"""Limit of the bytes of a paragraph, and of the characters of all notes, which are held until the end."""
+"""Limit of the text that is held: bytes not decoded yet, and characters of all notes, which come at the end."""
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})?[ ]?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
 )
-_LONGEST = 64
-"""Bytes that a command may have, which a block may cut."""
+_MAX_COMMAND = 64
+"""Length limit of a command, in bytes: the end of a block may split one."""
 _NO_TEXT = frozenset((
     "fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "header", "headerl", "headerr", "headerf", "footer",
     "footerl", "footerr", "footerf", "listtable", "listoverridetable", "revtbl", "rsidtbl", "themedata", "datastore",
@@ -48,7 +48,7 @@ _FONT_CHARSETS = {
 
 @dataclass
 class _State:
-    """What a group changes for itself. `skip`: characters that stand for a Unicode one in older programs."""
+    """The state of a group. `skip`: number of characters that replace a Unicode one in older programs."""
 
     is_text: bool = True
     hidden: bool = False
@@ -88,13 +88,13 @@ class _RtfText:
     def __init__(self) -> None:
         self.hidden = 0
         self._out: list[str] = []
-        self._bytes = bytearray()  # of characters that may have several bytes
+        self._bytes = bytearray()  # not decoded yet: a character may have several bytes
         self._stack: list[_State] = []
         self._state = _State()
         self._codec = "cp1252"
         self._fonts: dict[int, str] = {}
         self._font = 0
-        self._optional = False  # after \*: a group to be skipped if its command isn't known
+        self._optional = False  # after \*: the group is skipped if its command is unknown
         self._to_skip = self._binary = 0
         self._surrogate = ""
         self._gap = ""
@@ -104,12 +104,12 @@ class _RtfText:
 
     @property
     def held(self) -> int:
-        """How much text isn't complete: bytes without a command between them, and all notes."""
+        """Amount of text held: bytes not decoded yet, and characters of all notes."""
         return len(self._bytes) + self._in_notes
 
     def feed(self, data: bytes, last: bool) -> int:
-        """Read the tokens of `data`, except what may continue in the next block; the number of bytes read."""
-        position, limit = 0, len(data) if last else len(data) - _LONGEST
+        """Read the tokens of `data`, except what may continue in the next block. Returns the number of bytes read."""
+        position, limit = 0, len(data) if last else len(data) - _MAX_COMMAND
         while position < limit:
             if self._binary:
                 step = min(self._binary, len(data) - position)
@@ -134,13 +134,13 @@ class _RtfText:
         return position
 
     def take(self) -> str:
-        """Return the text that is complete and forget it."""
+        """Return the completed text and remove it."""
         text = "".join(self._out)
         self._out.clear()
         return text
 
     def end(self) -> str:
-        """The rest of the text."""
+        """Return the rest of the text, and the notes."""
         self._flush()
         notes = "".join(self._notes).strip("\n\t ")
         if notes:
@@ -217,11 +217,11 @@ class _RtfText:
     def _plain(self, text: bytes) -> None:
         skipped = min(self._to_skip, len(text))
         self._to_skip -= skipped
-        if self._state.is_text:  # else it can be a picture
+        if self._state.is_text:  # otherwise, it may be a picture
             self._bytes += text[skipped:]
 
     def _unicode(self, unit: int) -> None:
-        """A UTF-16 code unit, which can be half of a character."""
+        """Write a UTF-16 code unit, which can be half of a character."""
         if 0xD800 <= unit < 0xDC00:
             self._surrogate = chr(unit)
         elif 0xDC00 <= unit < 0xE000:
@@ -231,7 +231,7 @@ class _RtfText:
             self._write(chr(unit))
 
     def _flush(self) -> None:
-        """Write the bytes that have come."""
+        """Decode the pending bytes and write them."""
         if self._bytes:
             self._write(self._bytes.decode(self._state.codec or self._codec, "replace"))
             self._bytes.clear()
@@ -246,7 +246,7 @@ class _RtfText:
             self._notes.append(text)
             self._in_notes += len(text)
             return
-        if text.isspace() and ("\n" in text or self._gap):  # blank lines, of which one is enough
+        if text.isspace() and ("\n" in text or self._gap):  # consecutive blank lines become one
             while self._out and self._out[-1] == "\t":  # the end of the last cell in a row
                 self._out.pop()
             if "\n" in text:

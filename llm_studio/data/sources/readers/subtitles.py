@@ -1,8 +1,8 @@
 """Subtitles (.srt, .vtt): the spoken text, without numbers, times, styles and notes.
 
-The formats are lines of text between a line of times and a blank line. Real files break that: blank lines inside a
-subtitle or after each line, no numbers, times without milliseconds. A library would do nothing better, and the existing
-ones load the whole file.
+In both formats, the lines of a subtitle are between a line of times and a blank line. Real files deviate: blank lines
+inside a subtitle or after each line, no numbers, times without milliseconds. Existing libraries do no better, and load
+the whole file.
 """
 
 import html
@@ -45,26 +45,26 @@ def read_subtitles(item: InputFile, context: Context) -> Iterator[Chunk]:
 
 
 class _Spoken:
-    """Tells the spoken lines from the others, line by line.
+    """Separates the spoken lines from the others, line by line.
 
-    A line of digits is the number of the next subtitle if times follow, and in WebVTT so is any line that stands alone:
-    it is held back until that is known. Right after times, it is spoken.
+    A line of digits, and in WebVTT any line after a blank one, is the identifier of the next subtitle if times follow:
+    it is held back until that is known. Right after times, it is spoken text.
     """
 
     def __init__(self, is_vtt: bool) -> None:
         self._is_vtt = is_vtt
-        self._skipping = is_vtt  # the header, a note, styles: up to the next blank line
+        self._skipping = is_vtt  # in the header, a note or styles, up to the next blank line
         self._after_times = False
         self._after_blank = True
         self._held = ""
 
     def feed(self, line: str) -> Iterator[str]:
-        """The spoken lines that are known now."""
+        """Process a line; the lines that are now known to be spoken."""
         stripped = line.strip()
         if not stripped:
             self._skipping = False
             self._after_blank = True
-            if self._is_vtt:  # a name stands right before the times
+            if self._is_vtt:  # an identifier comes right before the times
                 yield from self.end()
             return
         if _TIMES.match(line):
@@ -84,7 +84,7 @@ class _Spoken:
         self._after_times = self._after_blank = False
 
     def end(self) -> Iterator[str]:
-        """The line that was held back, which was spoken after all."""
+        """The line that was held back: it is spoken text after all."""
         held, self._held = self._held, ""
         if text := self._text(held):
             yield text

@@ -1,4 +1,4 @@
-"""Archives of the kind .tar: their members are read where they are, nothing is unpacked."""
+"""Tar archives (.tar): members are read in place, without unpacking."""
 
 import contextlib
 import io
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 500_000
 _MAX_READ = 1 << 20
-"""Bytes read at once. Names and attributes of a member are read as a whole, and a file can say that they are huge."""
+"""Limit of bytes read at once. Names and attributes of a member are read as a whole, and can be declared as huge."""
 
 
 @contextlib.contextmanager
 def open_tar(item: InputFile, context: Context) -> Generator[tuple[list[Entry], Budget]]:
-    """The files in an archive, with the budget for their content. Raises SourceError where it is damaged."""
+    """The files in an archive, with the budget for their content. Raises SourceError if it is damaged."""
     with translate_read_errors(item.name), item.seekable(context.job) as stream:
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
@@ -34,12 +34,12 @@ def open_tar(item: InputFile, context: Context) -> Generator[tuple[list[Entry], 
         except (tarfile.TarError, ValueError, OverflowError) as error:
             raise damaged(item.name, error) from error
         with archive:
-            # what is in the archive was counted when it was copied, except what the gaps of sparse files stand for
+            # the content was counted when the archive was copied, except the gaps of sparse files
             yield list(_entries(item, archive, context)), Budget(item.name, size)
 
 
 class _Bounded(WrappedStream):
-    """A stream of which only so much can be read at once."""
+    """A stream of which at most `_MAX_READ` bytes can be read at once."""
 
     def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= _MAX_READ:

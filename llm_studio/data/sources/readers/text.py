@@ -14,7 +14,7 @@ BLOCK = 1 << 16
 
 
 def read_text(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The documents between separators, without the line ends around them; without a separator, the whole file."""
+    """The documents between separators, without surrounding newlines; without a separator, the whole file."""
     with open_text(item, context) as stream:
         yield from _documents(stream, context.options.separator)
 
@@ -65,8 +65,8 @@ def _split_lines(stream: TextIO, separates: Callable[[str], bool]) -> Iterator[C
 
 
 def _trimmed(fragments: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The documents without line ends before and after them, and without empty documents."""
-    held, started = 0, False  # number of line ends that are kept only if something follows
+    """The documents without leading and trailing newlines, and without empty documents."""
+    held, started = 0, False  # number of newlines that are kept only if text follows
     for fragment in fragments:
         if fragment.ends and not started:  # a complete document: the usual case
             held = 0

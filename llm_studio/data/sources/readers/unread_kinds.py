@@ -1,4 +1,4 @@
-"""Kinds of files that people have and that aren't read: what each is, and what to save it as."""
+"""Common kinds of files that can't be read: what each is, and what to convert it to."""
 
 from collections.abc import Mapping
 
@@ -46,13 +46,13 @@ _BY_SUFFIX: Mapping[str, tuple[str, str]] = {
 
 
 def detail(name: str, reason: str) -> str:
-    """What a file that was left out for its kind is, and what to do about it; "" where that isn't known."""
+    """What a file is that was left out because of its kind, and what to do about it; "" if that is unknown."""
     known = _BY_SUFFIX.get(suffix_of(name)) if reason == KIND else None
     return _("{kind}. {to_do}").format(kind=_(known[0]), to_do=_(known[1])) if known else ""
 
 
 class UnreadKindError(SourceError):
-    """A file is of a kind that isn't read. `detail` says what it is and what to do, without its name."""
+    """A file is of a kind that can't be read. `detail`: what it is and what to do, without its name."""
 
     def __init__(self, what: str, to_do: str, detail: str) -> None:
         super().__init__(what, to_do)
@@ -60,7 +60,7 @@ class UnreadKindError(SourceError):
 
 
 def refusal(name: str, suffix: str) -> UnreadKindError | None:
-    """The problem with a file of such a kind; None where it is none of them."""
+    """The error for a file of one of these kinds; None for others."""
     known = _BY_SUFFIX.get(suffix)
     if known is None:
         return None

@@ -1,12 +1,15 @@
-"""The markup of MediaWiki: the text that it shows, in passes of bounded time. Templates aren't expanded but a few that
-show their arguments; tables, references, pictures and categories are left out."""
+"""The visible text of MediaWiki markup, extracted in passes of bounded time.
+
+Templates aren't expanded, except a few that show their arguments; tables, references, pictures and categories are left
+out.
+"""
 
 import html
 import re
 from collections.abc import Callable, Iterable
 
 _FILES = ("file", "image", "media", "category")
-"""Names of namespaces that every wiki knows; links to these show no text."""
+"""Names of namespaces that exist in every wiki; links to these show no text."""
 _HIDDEN = ("gallery", "timeline", "imagemap", "score", "templatedata", "mapframe", "graph")
 _MAX_DEPTH = 60
 _BRACES = re.compile(r"\{\{|\}\}|^[ \t:]*\{\||^[ \t]*\|\}(?!\})", re.M)
@@ -28,7 +31,11 @@ _ALL = frozenset(("unité", "unite", "date", "nombre", "date-", "formatnum"))
 
 
 class WikiMarkup:
-    """Turns pages into text. `namespaces`: what this wiki calls files and categories; `left_out` counts what is."""
+    """Converts pages to text.
+
+    `namespaces`: the wiki's own names for the namespaces of files and categories. `left_out`: number of tables,
+    templates and links that were left out.
+    """
 
     def __init__(self, namespaces: Iterable[str] = ()) -> None:
         self.left_out = 0
@@ -50,7 +57,7 @@ class WikiMarkup:
         return _arranged(_EMPTY_BRACKETS.sub("", html.unescape(text)))
 
     def _nested(self, text: str, marks: re.Pattern[str], replace: Callable[[str], str]) -> str:
-        """`text` with what stands between marks replaced, the innermost first; marks without another are dropped."""
+        """`text` with everything between paired marks replaced, innermost first; unpaired marks are dropped."""
         open_parts: list[list[str]] = [[]]
         place = 0
         for found in marks.finditer(text):
@@ -68,7 +75,7 @@ class WikiMarkup:
         return "".join(rest)
 
     def _template(self, inner: str) -> str:
-        """What a template or a table shows."""
+        """The visible text of a template; "" for tables and unknown templates."""
         if not inner.startswith("{{"):
             self.left_out += 1
             return ""
@@ -89,7 +96,7 @@ class WikiMarkup:
         return ""
 
     def _link(self, inner: str) -> str:
-        """What a link shows."""
+        """The visible text of a link."""
         target, bar, label = inner[2:].partition("|")
         if not target.startswith(":") and target.partition(":")[0].strip().lower() in self._hidden and ":" in target:
             self.left_out += 1
@@ -103,7 +110,7 @@ def _formula(inner: str) -> str:
 
 
 def _without(text: str, opening: str, closing: str, replace: Callable[[str], str] = lambda _inner: "") -> str:
-    """`text` without what stands between two marks; one that isn't closed is kept."""
+    """`text` with each span from `opening` to `closing` removed or replaced; one that isn't closed is kept."""
     kept: list[str] = []
     place = 0
     while (start := text.find(opening, place)) >= 0 and (end := text.find(closing, start)) >= 0:
@@ -113,7 +120,7 @@ def _without(text: str, opening: str, closing: str, replace: Callable[[str], str
 
 
 def _arranged(text: str) -> str:
-    """The lines with headings that have a text below them, and marks of lists."""
+    """The lines, with list bullets and with the headings that have text below them."""
     lines: list[str] = []
     headings: list[tuple[int, str]] = []
     for line in text.splitlines():

@@ -1,6 +1,6 @@
-"""A worker process for libraries that may hang or take too much memory: it is watched, and ended when it does.
+"""A worker process for libraries that may hang or take too much memory: it is monitored, and killed if they do.
 
-It is started for the first file that needs it and used for all that follow. A frozen program must call
+It is started for the first file that needs it and reused for the following ones. A frozen program must call
 `multiprocessing.freeze_support()` first.
 """
 
@@ -25,13 +25,13 @@ _POLL_SECONDS = 0.1
 TIMEOUT = 30.0
 """Seconds that one result (a page) may take."""
 MAX_MEMORY = 2_000_000_000
-"""Bytes that the process may hold."""
+"""Bytes of memory that the process may take."""
 
 _Message = tuple[Literal["result", "refused", "failed"], str] | tuple[Literal["end"], None]
 
 
 class _Connection(Protocol):
-    """One end of a pipe, whose class differs between systems."""
+    """One end of a pipe; its class depends on the operating system."""
 
     def poll(self, timeout: float = 0.0) -> bool: ...
     def recv(self) -> Any: ...
@@ -40,7 +40,7 @@ class _Connection(Protocol):
 
 
 class Refused(Exception):  # noqa: N818  not an error: a reply
-    """Raised in the process by a reader that can't read a file, and again in the calling process."""
+    """Raised in the worker process by a reader that can't read a file, and raised again in the calling process."""
 
 
 class WorkerProcess:
@@ -52,7 +52,10 @@ class WorkerProcess:
         self._connection: _Connection | None = None
 
     def results(self, source: Path | bytes, name: str, job: Job) -> Iterator[str]:
-        """Yield what the function yields for `source`, the file `name`. Raises SourceError, Refused, Cancelled."""
+        """Yield the results of the function for `source`, called `name` in messages.
+
+        Raises SourceError, Refused, Cancelled.
+        """
         connection, process = self._start()
         finished = False
         try:
@@ -70,7 +73,7 @@ class WorkerProcess:
         except (BrokenPipeError, EOFError, ConnectionError) as error:
             raise damaged(name, _("reading it failed")) from error
         finally:
-            if not finished:  # the process is in the middle of this file
+            if not finished:  # the process is still reading this file
                 self.end()
 
     def _next(self, connection: _Connection, process: BaseProcess, name: str, job: Job) -> _Message:
@@ -106,13 +109,13 @@ class WorkerProcess:
             spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with the window's threads
             ours, theirs = spawn.Pipe()
             process = spawn.Process(target=_serve, args=(theirs, self._read), daemon=True)
-            with theirs:  # closed here, it is closed when the process ends, and `ours` notices
+            with theirs:  # with this copy closed, `ours` is notified when the process ends
                 process.start()
             self._connection, self._process = ours, process
         return self._connection, self._process
 
     def end(self) -> None:
-        """End the process, if there is one."""
+        """Kill the process, if there is one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -131,11 +134,11 @@ def _has_message(connection: _Connection) -> bool:
         return True
 
 
-# --- In the other process ------------------------------------------------------------------------------------
+# --- In the worker process -----------------------------------------------------------------------------------
 
 
 def _serve(connection: _Connection, read: Callable[[Path | bytes], Iterator[str]]) -> None:
-    """Read one file after the other. Errors are sent too; a crash closes the connection."""
+    """Read one file after another and send the results. Errors are sent, too; a crash closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends this process
     threading.Thread(target=_die_with_parent, daemon=True).start()
     while True:

@@ -1,7 +1,7 @@
 """Spreadsheets (.xlsx): each row of each sheet is a record, streamed from the XML inside.
 
-Formulas count as their values. Hidden sheets are left out and counted. The texts of all cells are in one list of the
-file, which is held in memory.
+Formulas are read as their values. Hidden sheets are left out and counted. The file stores the texts of all cells in one
+list, which is held in memory.
 """
 
 import posixpath
@@ -36,7 +36,7 @@ def choose(item: InputFile, context: Context) -> FieldChoice:
 
 
 def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
-    """A document from each row."""
+    """One document per row."""
     return records.documents(item, context, lambda log: _rows(item, context, log), choice, _("{path}, row {line}"))
 
 
@@ -78,7 +78,7 @@ class _Workbook:
         self._strings: list[str] | None = None
 
     def sheets(self) -> list[str]:
-        """The names of the files of the sheets that are shown, in order."""
+        """The file names of the visible sheets, in order."""
         targets = _Attributes("Relationship")
         if _RELATIONS in self._names:
             self._parse(_RELATIONS, targets)
@@ -99,7 +99,7 @@ class _Workbook:
         return found or sorted(name for name in self._names if name.startswith("xl/worksheets/sheet"))
 
     def rows(self, sheet: str) -> Iterator[tuple[int, list[str]]]:
-        """The rows of a sheet with their numbers; the cells as texts."""
+        """The rows of a sheet with their numbers; cells are strings."""
         if self._strings is None:
             strings = _Strings()
             if _STRINGS in self._names:
@@ -120,7 +120,7 @@ class _Workbook:
 
 
 class _Attributes(xml_parts.Target):
-    """Collects the attributes of the elements of a name, without their namespaces."""
+    """Collects the attributes of all elements with a given name, without their namespaces."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -128,14 +128,14 @@ class _Attributes(xml_parts.Target):
         self._name = name
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
+        """Handle the start of an element."""
         if _local(tag) == self._name:
             self.found.append({_local(key): value for key, value in attributes.items()})
             self.held += 100 + sum(map(len, attributes.values()))
 
 
 class _Strings(xml_parts.Target):
-    """Collects the texts of cells; what is between <rPh> is how they are pronounced."""
+    """Collects the texts of cells, without the phonetic guides between <rPh>."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,13 +144,13 @@ class _Strings(xml_parts.Target):
         self._in_text = self._in_phonetic = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
+        """Handle the start of an element."""
         name = _local(tag)
         self._in_text = name == "t"
         self._in_phonetic = self._in_phonetic or name == "rPh"
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
         name = _local(tag)
         if name == "si":
             self.found.append("".join(self._parts))
@@ -162,7 +162,7 @@ class _Strings(xml_parts.Target):
             self._in_phonetic = False
 
     def data(self, text: str) -> None:
-        """Some characters."""
+        """Handle character data."""
         if self._in_text and not self._in_phonetic:
             self._parts.append(text)
             self.held += len(text)
@@ -184,20 +184,20 @@ class _Cells(xml_parts.Target):
         self._in_value = False
 
     def take_rows(self) -> list[tuple[int, list[str]]]:
-        """Return the rows that are complete and forget them."""
+        """Return the completed rows and remove them."""
         rows, self._rows = self._rows, []
         return rows
 
     def take_repeated(self) -> int:
-        """Return how many characters of the list of texts the cells since the last call refer to.
+        """Return the number of characters of the list of texts that cells have referred to since the last call.
 
-        A cell refers to a text of any length in a few bytes: a small file can stand for terabytes.
+        A cell refers to a text of any length in a few bytes, so a small file can expand to terabytes.
         """
         count, self._repeated = self._repeated, 0
         return count
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
+        """Handle the start of an element."""
         name = _local(tag)
         if name == "row":
             number = attributes.get("r", "")
@@ -212,7 +212,7 @@ class _Cells(xml_parts.Target):
             self._in_value = True
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
         name = _local(tag)
         if name in ("v", "t"):
             self._in_value = False
@@ -223,7 +223,7 @@ class _Cells(xml_parts.Target):
             self._rows.append((self._number, self._row))
 
     def data(self, text: str) -> None:
-        """Some characters."""
+        """Handle character data."""
         if self._in_value:
             self._value.append(text)
             self.held += len(text)
@@ -242,7 +242,7 @@ def _local(tag: str) -> str:
 
 
 def _column(reference: str) -> int | None:
-    """The number of the column in a reference as “AB12”, counted from 1; None where there is none."""
+    """The column number in a cell reference such as “AB12”, counted from 1; None if it has none."""
     letters = reference.rstrip("0123456789")
     if not letters.isascii() or not letters.isalpha() or len(letters) > 3:
         return None

@@ -13,9 +13,9 @@ _MAX_HELD = 1 << 26
 
 
 class Target:
-    """A target of lxml's parser, which collects text: a subclass fills `_out`.
+    """Base class of targets of lxml's parser that collect text: a subclass fills `_out`.
 
-    `has_types`: whether the file declares a document type. `held`: characters that can't be taken out yet.
+    `has_types`: whether the file declares a document type. `held`: number of characters that can't be taken yet.
     """
 
     def __init__(self) -> None:
@@ -24,32 +24,32 @@ class Target:
         self._out: list[str] = []
 
     def take(self) -> str:
-        """Return the text that is complete and forget it."""
+        """Return the completed text and remove it."""
         text = "".join(self._out)
         self._out.clear()
         return text
 
     def doctype(self, *_about: object) -> None:
-        """A document type: only malicious files have one."""
+        """Handle a document type: only malicious files declare one."""
         self.has_types = True
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
+        """Handle the start of an element."""
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
 
     def data(self, text: str) -> None:
-        """Some characters."""
+        """Handle character data."""
 
     def close(self) -> None:
-        """The file has ended."""
+        """Handle the end of the file."""
 
 
 def feed(item: InputFile, part: InputFile, target: Target, context: Context) -> Iterator[None]:
     """Feed the file `part` of the document `item` to `target`; yield after each block, and once more at the end.
 
-    No entity is expanded and nothing else is read. Raises SourceError, Cancelled.
+    No entities are expanded and no other files are read. Raises SourceError, Cancelled.
     """
     from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
 
