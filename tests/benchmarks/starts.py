@@ -38,7 +38,8 @@ PATIENCE = 180.0
 WITHOUT_PROJECT = 4
 """In every `WITHOUT_PROJECT`-th round of all ways, the window opens without a project."""
 LONGEST_LOADING = 2.5
-"""Seconds within which "loading" and "terminated" choose a random moment, and after which "restyle" stops."""
+"""Seconds within which "loading" chooses a random moment ("terminated": twice as many), and after which "restyle"
+stops."""
 _BAD = ("Fatal Python error", "Traceback", " ERROR ", " WARNING ", " CRITICAL ", "Destroyed while thread")
 _HARMLESS = ("plugin does not support", "OpenType support missing")
 """Warnings of Qt about Xvfb and about the fonts of the machine."""
