@@ -1,5 +1,5 @@
-"""The translation catalogue: `python -m tests.catalogue` brings the .po files up to date with the source and compiles
-them; `--check` says what is missing instead and changes nothing."""
+"""The translation catalogue: `python -m tests.catalogue` updates the .po files from the source and compiles them;
+`--check` only reports what is missing."""
 
 import io
 import re
@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[1]
 MISPLACED = re.compile("[ \u00a0][;!?]|\\w[;!?](?= |$)|[ \u202f][:»]|\\S»|«(?!\u00a0)")
-"""What a French text doesn't have: U+202F is before ; ! ?, U+00A0 is before : and inside « »."""
+"""Wrong spaces in French: it has U+202F before ; ! ?, and U+00A0 before : and inside « »."""
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 
@@ -41,7 +41,7 @@ def compiled(catalogue: Catalog) -> bytes:
 
 
 def faults(path: Path) -> list[str]:
-    """What is missing, fuzzy, stale, wrongly spaced or not compiled in the .po file at `path`."""
+    """Messages about what is missing, fuzzy, stale, wrongly spaced or not compiled in the .po file at `path`."""
     with path.open("rb") as stream:
         catalogue = read_po(stream)
     wanted = source_messages()
@@ -67,7 +67,7 @@ def faults(path: Path) -> list[str]:
 
 
 def update(path: Path) -> None:
-    """Add new strings to the .po file at `path`, drop those that are gone, and compile it."""
+    """Add new strings to the .po file at `path`, remove obsolete ones, and compile it."""
     with path.open("rb") as stream:
         catalogue = read_po(stream, locale=path.parts[-3], domain="llm_studio")
     catalogue.update(source_messages(), no_fuzzy_matching=True)

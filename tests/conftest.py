@@ -17,7 +17,7 @@ wait_briefly()  # as the program does, before torch is imported
 
 
 def _keep_to_own_cores() -> None:
-    """Several workers side by side: each takes its share of the cores, or their threads would wait for each other."""
+    """Give each of several parallel workers some of the cores; otherwise their threads would wait for each other."""
     worker, count = os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if hasattr(os, "sched_setaffinity") and worker and count > 1:
         cores = sorted(os.sched_getaffinity(0))
@@ -35,7 +35,7 @@ REAL_TEXTS = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def english() -> Iterator[None]:
-    """Tests read English sentences, and leave the language as they found it."""
+    """Tests expect English messages; the language is reset after each."""
     i18n.activate("en")
     yield
     i18n.activate("en")
@@ -43,7 +43,7 @@ def english() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_measured() -> None:
-    """No forecast remembers what was measured in an earlier test."""
+    """Remove the forecasts' cached measurements of earlier tests."""
     forecast = sys.modules.get("llm_studio.workflows.training.forecast")
     if forecast is not None:
         forecast._measurements.clear()
@@ -51,7 +51,7 @@ def nothing_measured() -> None:
 
 @pytest.fixture
 def real_text() -> Path:
-    """The folder of real texts; the test is skipped where it is absent."""
+    """The folder of real texts; the test is skipped if it doesn't exist."""
     if not REAL_TEXTS.is_dir():
         pytest.skip("the real texts are not at hand")
     return REAL_TEXTS
@@ -59,7 +59,7 @@ def real_text() -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny project with its tokens, never trained in."""
+    """A tiny project with its tokens; it must not be modified."""
     from tests.tiny import project_with_tokens
 
     return project_with_tokens(tmp_path_factory.mktemp("prepared") / "project").root
@@ -67,6 +67,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(prepared: Path, tmp_path: Path) -> Project:
-    """A copy of the tiny project, to train in."""
+    """A copy of the tiny project, which a test may modify."""
     shutil.copytree(prepared, tmp_path / "project")
     return Project.open(tmp_path / "project")

@@ -1,4 +1,4 @@
-"""The program's icon: `python -m tests.icon` makes `resources/icons/app.ico` from the two drawings beside it."""
+"""The program's icon: `python -m tests.icon` writes `resources/icons/app.ico`, from the two drawings next to it."""
 
 import struct
 from pathlib import Path
@@ -10,7 +10,7 @@ from PySide6.QtSvg import QSvgRenderer
 ICONS = Path(__file__).parents[1] / "resources" / "icons"
 SIZES = (16, 20, 24, 32, 40, 48, 64, 96, 128, 256)
 SMALL = 24
-"""Pixels up to which the drawing with fewer parts is taken."""
+"""Size in pixels up to which the drawing with fewer details is used."""
 
 
 def drawn(size: int) -> QImage:
@@ -33,7 +33,7 @@ def as_png(image: QImage) -> bytes:
 
 
 def as_bitmap(image: QImage) -> bytes:
-    """A bitmap as it stands in an .ico: header of twice the height, BGRA rows last to first, empty mask."""
+    """A bitmap in the format of .ico files: header with twice the height, BGRA rows from bottom to top, empty mask."""
     size = image.width()
     rows = [bytes(image.constScanLine(y))[: 4 * size] for y in reversed(range(size))]
     header = struct.pack("<IiiHHIIiiII", 40, size, 2 * size, 1, 32, 0, 4 * size * size, 0, 0, 0, 0)

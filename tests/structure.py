@@ -12,7 +12,7 @@ PACKAGE = ROOT / "llm_studio"
 
 @dataclass(frozen=True)
 class Class:
-    """A class of the package. `bases`: the names in its definition; `lines` are its own."""
+    """A class of the package. `bases`: the names in its definition; `lines`: without those of its bases."""
 
     module: str
     name: str
@@ -22,9 +22,9 @@ class Class:
 
 @dataclass
 class Module:
-    """A module: its tree, and what it imports anywhere, type-only imports included.
+    """A module: its syntax tree and all of its imports, including type-only ones.
 
-    `imports` maps modules of the package to the names taken from them; `libraries` are the others, by top-level name.
+    `imports` maps modules of the package to the names imported from them; `libraries`: the top-level names of others.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Module:
     imports: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     libraries: set[str] = field(default_factory=set[str])
     type_only: set[str] = field(default_factory=set[str])
-    """Modules of the package that are imported for type checkers alone."""
+    """Modules of the package that are imported for type checkers only."""
 
     @property
     def room(self) -> str:
@@ -72,7 +72,7 @@ def _read_imports(module: Module, known: dict[str, Module]) -> None:
 
 
 def _imports(node: ast.AST, for_types: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
-    """Every import below `node`, and whether it is for type checkers alone."""
+    """Every import below `node`, and whether it is for type checkers only."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child, for_types
@@ -83,7 +83,7 @@ def _imports(node: ast.AST, for_types: bool) -> Iterator[tuple[ast.Import | ast.
 
 
 def circles() -> list[list[str]]:
-    """Groups of modules that import each other, directly or not (Tarjan 1972)."""
+    """Groups of modules that import each other, directly or indirectly (Tarjan 1972)."""
     arrows = {name: list(module.imports) for name, module in modules().items()}
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -130,9 +130,9 @@ def bases_of(one: Class) -> list[Class]:
 
 
 def size_over_bases(one: Class, shared: int = 3) -> int:
-    """Lines of a class and of its bases in the package.
+    """Number of lines of a class and of its bases in the package.
 
-    A base of at least `shared` classes isn't counted: it is an abstraction of its own, not a slice of one class.
+    A base of at least `shared` classes isn't counted: it is an abstraction, not a slice of one class.
     """
     derived = [c for group in classes().values() for c in group]
     total = one.lines

@@ -28,7 +28,7 @@ def turns(chance: random.Random) -> tuple[str, str]:
 
 
 def conversations(count: int, seed: int = 0) -> Iterator[str]:
-    """So many conversations of one to three questions, rendered."""
+    """`count` conversations of one to three questions, rendered."""
     chance = random.Random(seed)
     for _ in range(count):
         several = (turns(chance) for _ in range(chance.choice([1, 1, 2, 3])))
@@ -36,7 +36,7 @@ def conversations(count: int, seed: int = 0) -> Iterator[str]:
 
 
 def add_talk(project: Project, count: int) -> None:
-    """Add the source “chat” to a project with a tokenizer, and prepare its tokens anew."""
+    """Add the source “chat” to a project with a tokenizer, and prepare its tokens again."""
     chunks = (Chunk(text, True) for text in conversations(count))
     write_source(project.raw, "chat", "chat", chunks, Job(), conversations=True)
     prepare_tokens(project, Job())

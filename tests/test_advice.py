@@ -1,4 +1,4 @@
-"""Advice before a training: what doesn't fit together is said, and what its button does mends it."""
+"""Advice before a run: conflicting settings are reported, and the button fixes them."""
 
 from dataclasses import replace
 from pathlib import Path

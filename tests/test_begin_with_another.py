@@ -1,4 +1,4 @@
-"""Whoever has few texts can begin with a model of another project; its tokenizer and its shape are taken over."""
+"""With few texts, a run can start from a model of another project, with its tokenizer and shape."""
 
 import json
 import random
@@ -45,7 +45,7 @@ def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def diary(tmp_path: Path) -> Project:
-    """Another project, with a few texts alone."""
+    """Another project, with only a few texts."""
     text = tmp_path / "diary.txt"
     text.write_text("".join(f"On day {n} the sea was calm. We saw {n} ships.\n\n" for n in range(400)), "utf-8")
     made = projects.new_project(tmp_path / "diary", "small", "en")
@@ -76,7 +76,7 @@ def test_it_has_the_tokenizer_and_the_shape_of_that_model_and_its_weights(traine
 
 
 def logbook(seed: int, days: int) -> str:
-    """Sentences of a small grammar, others for each seed."""
+    """Sentences of a small grammar, different for each seed."""
     draw = random.Random(seed).choice
     return "".join(
         f"On {draw(('Monday', 'Tuesday', 'Sunday'))} the {draw(('sea', 'sky', 'wind'))} was {draw(('calm', 'grey'))}. "
@@ -86,7 +86,7 @@ def logbook(seed: int, days: int) -> str:
 
 
 def test_a_model_that_knows_such_texts_learns_with_smaller_steps(diary: Project, tmp_path: Path) -> None:
-    """Large ones would make it forget; what is new to it, it learns with those of the presets."""
+    """Large steps would make it forget; new kinds of texts need the learning rates of the presets."""
     ship = projects.new_project(tmp_path / "ship", "nano", "en")
     projects.change_settings(ship, {**SETTINGS, "training.optimizer": "muon", "model.dropout": 0.0})
     more = projects.new_project(tmp_path / "more", "small", "en")

@@ -1,4 +1,4 @@
-"""Looking at texts: documents by number, searches, lengths, what cleaning leaves out; and removal with undo."""
+"""Browsing texts: documents by number, searches, lengths, effects of cleaning; and removing sources, with undo."""
 
 from pathlib import Path
 
@@ -22,12 +22,12 @@ def empty(tmp_path: Path) -> Project:
 
 
 def put(project: Project, documents: list[str], name: str = "texts") -> None:
-    """A source of these documents, in many row groups."""
+    """Write a source with these documents, in many row groups."""
     store.write_source(project.raw, name, "test", (Chunk(text, True) for text in documents), Job())
 
 
 def put_rows(project: Project, rows: list[tuple[str, bool]], group: int, name: str = "texts") -> None:
-    """A source as Parquet rows, `group` rows to a group."""
+    """Write a source as Parquet rows, with `group` rows per row group."""
     table = pa.table({"text": [text for text, _ in rows], "ends": [end for _, end in rows]})
     pq.write_table(table, project.raw / f"{name}.parquet", row_group_size=group)
 
@@ -51,10 +51,10 @@ def test_a_file_of_the_users_own_without_ends_is_read_by_row(empty: Project) -> 
 
 
 def test_documents_before_the_one_wanted_are_not_read(empty: Project) -> None:
-    """The texts of all row groups but the last are overwritten with rubbish: they can't have been read."""
+    """The texts of all row groups except the last are overwritten with garbage, so they can't have been read."""
     put_rows(empty, [(f"{n} " + "x" * 2000, True) for n in range(400)], 100)
     path = empty.raw / "texts.parquet"
-    list(store.list_sources(empty.raw))  # makes the manifest
+    list(store.list_sources(empty.raw))  # creates the manifest
     column = pq.ParquetFile(path).metadata.row_group(0).column(0)
     start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
     content = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Chats are kept in the project: whole, in order, undeletable by accident, and never read where they are damaged."""
+"""Chats are stored in the project: complete, in order, safe from accidental deletion, and never read if damaged."""
 
 import json
 import os
@@ -120,7 +120,7 @@ def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Pro
 
 
 def test_continuing_a_text_is_as_if_it_had_never_stopped(trained: Project, generator: TextGenerator) -> None:
-    """Also where it stops within a character, or the model's tokens aren't those of its text encoded again."""
+    """Also if it stops within a character, or if encoding the text again gives other tokens than the model's."""
     for seed in range(8):
         hot = {"seed": seed, "temperature": 5.0, "top_k": 0, "top_p": 1.0}
         beginning = generator.generate_turn("Once", Job(), generator.settings_with({"max_tokens": 8, **hot})).text

@@ -1,4 +1,4 @@
-"""`llm-studio clean`: what each rule would do, on the command line."""
+"""`llm-studio clean`: the effect of each rule, on the command line."""
 
 import json
 import re

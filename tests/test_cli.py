@@ -1,4 +1,4 @@
-"""The command line, as a person or a script uses it: what it prints, what it makes, how it ends."""
+"""The command line, as used by people and scripts: its output, its files, its exit status."""
 
 import json
 import os
@@ -26,7 +26,7 @@ WINDOWS = sys.platform == "win32"
 
 
 def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """The real program, in a process of its own."""
+    """Run the real program in a separate process."""
     return subprocess.run(
         [sys.executable, "-m", "llm_studio", *arguments], input=stdin, capture_output=True, text=True,
         encoding="utf-8", env={**os.environ, "LLM_STUDIO_LANG": "en", **environment}, check=False,
@@ -89,7 +89,7 @@ def test_help_is_there_for_every_command(capsys: pytest.CaptureFixture[str]) -> 
 def test_help_comes_at_once_and_without_torch() -> None:
     began = time.perf_counter()
     assert run("--help").returncode == DONE
-    assert time.perf_counter() - began < 2.5  # five times the bar, as machines are noisy
+    assert time.perf_counter() - began < 2.5  # five times the limit, since machines are noisy
 
 
 @pytest.mark.parametrize("arguments", [
@@ -267,7 +267,7 @@ def test_deleting_a_run_asks_first_and_ctrl_c_ends_the_question(project: Project
     assert main(["train", root, "--run", "a", "--set", "training.max_steps=1"]) == DONE
     assert run("runs", root, "--delete", "a", stdin="n\n").returncode == INTERRUPTED
     command = [sys.executable, "-m", "llm_studio", "runs", root, "--delete", "a"]
-    # what ignores Ctrl+C, as whatever a script starts in the background, hands that down to its children
+    # a process that ignores Ctrl+C, like those that a script starts in the background, passes this on to its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           env={**os.environ, "LLM_STUDIO_LANG": "en"}) as process:  # fmt: skip

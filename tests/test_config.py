@@ -1,4 +1,4 @@
-"""Settings: checked all at once, read as people write them, changed without losing what people wrote."""
+"""Settings: all problems are reported at once, numbers are read as people write them, changes keep comments."""
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ def test_the_yaml_of_the_design_loads() -> None:
         "training: {batch_size: 32, learning_rate: 3e-4, warmup_steps: 1000, max_steps: 100000, gradient_clip: 1.0,"
         " gradient_accumulation_steps: 1}\n"
     )
-    # for new projects: an older file means none of these
+    # only for new projects: older files don't have these settings
     newer = {"data.remove_invisible": False, "data.tidy_spaces": False, "training.optimizer": "adamw",
              "training.muon_learning_rate": 0.005}  # fmt: skip
     assert settings == load_preset("small").replaced({"project.name": "", **newer})

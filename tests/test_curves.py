@@ -1,4 +1,4 @@
-"""The curves of a run: read from its log, smoothed, compared with counting, written as CSV."""
+"""The curves of a run: read from its log, smoothed, compared with n-gram baselines, written as CSV."""
 
 import csv
 import json
@@ -57,7 +57,7 @@ def summary(known: curves.Curves) -> object:
 def test_a_log_read_tells_the_same_as_the_events_heard(project: Project) -> None:
     lines = "\n".join(to_json(event) for event in story())
     project.logs.mkdir(exist_ok=True)
-    project.log_file("a").write_text(lines + '\n{"v": 1, "event": "st', encoding="utf-8")  # torn by a crash
+    project.log_file("a").write_text(lines + '\n{"v": 1, "event": "st', encoding="utf-8")  # cut off by a crash
     assert summary(curves.read(project, "a", Job())) == summary(taken(story()))
     assert taken(story()).best_loss == 3.0
     assert taken(story()).validation_at(5) == 3.5
@@ -68,7 +68,7 @@ def test_damaged_lines_of_a_log_are_counted_and_said(project: Project) -> None:
     lines = [to_json(event) for event in story()]
     project.logs.mkdir(exist_ok=True)
     project.log_file("a").write_text("\n".join([*lines, '{"v": 1, "event": "st']), encoding="utf-8")
-    assert curves.read(project, "a", Job()).damage is None  # what a crash tore off is repeated
+    assert curves.read(project, "a", Job()).damage is None  # steps of a line cut off by a crash are repeated
     lines[3], lines[5] = lines[3].replace('"step"', '"st', 1), "[" * 100_000
     project.log_file("a").write_text("\n".join([*lines, ""]), encoding="utf-8")
     read = curves.read(project, "a", Job())
@@ -77,7 +77,7 @@ def test_damaged_lines_of_a_log_are_counted_and_said(project: Project) -> None:
 
 
 def read_further(project: Project, known: curves.Curves) -> int | None:
-    """Take what the log of a run tells further, and say how many events; None where it is to be read anew."""
+    """Add the new events in a run's log; returns their number, None if the log must be read again."""
     assert known.place is not None
     news = curves.news(project, "a", known.place, Job())
     if news is None:
@@ -245,7 +245,7 @@ def test_baselines_of_an_earlier_version_are_counted_again(project: Project) -> 
     assert baselines(project, Job()) == found
     project.tokenizer_file.unlink()
     kept.unlink()
-    without = baselines(project, Job())  # no tokenizer says how many bytes a token has
+    without = baselines(project, Job())  # without a tokenizer, the bytes per token are unknown
     assert without is not None and found is not None
     assert (without.bigram, without.bits_per_byte(without.bigram)) == (found.bigram, None)
 

@@ -1,4 +1,4 @@
-"""A damaged project: a sample of `python -m tests.benchmarks damage`, without the window, and the judge itself."""
+"""A damaged project: a sample of `python -m tests.benchmarks damage`, without the window, and its judge of outcomes."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from tests.damage.run import run, table
 from tests.damage.ways import WAYS
 
 SAMPLE = 24
-"""Cases; all of them take half an hour."""
+"""Number of cases; all of them would take half an hour."""
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes and holes in files")

@@ -1,4 +1,4 @@
-"""A file of settings that lost its content or its end, or holds more than anyone reads, is explained, and kept."""
+"""A settings file that is empty, cut off or too large is reported with a message, and kept."""
 
 import time
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_file_that_was_cut_anywhere_is_refused(tmp_path: Path, language: str) 
         with pytest.raises(ConfigError):
             load(tmp_path, whole[:cut])
     lines = whole.splitlines(keepends=True)
-    for count in range(10, len(lines) - 1):  # at the end of a line it is YAML that says less
+    for count in range(10, len(lines) - 1):  # cut at the end of a line, it is still valid YAML
         with pytest.raises(DamagedConfigError, match=r"\.\.\.") as raised:
             load(tmp_path, b"".join(lines[:count]))
         assert raised.value.to_do

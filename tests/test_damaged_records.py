@@ -1,6 +1,6 @@
-"""Each record of a project, with something strange in place of each of its values: it is read, or there is a sentence.
+"""Each record of a project with strange values in each place: it is read, or an error with a message is raised.
 
-Nothing else is raised, and no figure that is shown is negative or absurd.
+No other exceptions are raised, and no displayed figure is negative or absurd.
 """
 # pyright: reportPrivateUsage=false
 
@@ -76,7 +76,7 @@ def runs_of(project: Project) -> object:
 def checkpoint_of(project: Project) -> object:
     folder = registry.folder(project, "b")
     saved = checkpoint.newest_intact(folder)[0]
-    assert saved is None or saved.step == 5  # the sum of the record is right only where it is as it was
+    assert saved is None or saved.step == 5  # the checksum only matches the original record
     for found in checkpoint.listed(folder):
         assert found.step >= 0 and found.state.seconds >= 0 and found.state.measured_since >= 0
         Recovery.from_dict(found.state.recovery)
@@ -154,7 +154,7 @@ READERS: dict[str, Callable[[Project], object]] = {
     "window.json": preferences_of,
     "pack.json": pack_of,
 }
-"""The records of a project and of its user, and what reads them."""
+"""The records of a project and of its user, with the functions that read them."""
 
 
 def write_json(path: Path, content: object) -> None:
@@ -208,7 +208,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def places(value: object, limit: int = 3) -> Iterator[tuple[str | int, ...]]:
-    """The places of all values inside, of lists only the first and last ones."""
+    """The paths to all values inside `value`; in lists, only to the first and last items."""
     yield ()
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -219,7 +219,7 @@ def places(value: object, limit: int = 3) -> Iterator[tuple[str | int, ...]]:
 
 
 def with_value(value: Any, place: tuple[str | int, ...], new: str) -> str:
-    """The JSON of `value` with `new`, which is JSON, at a place."""
+    """The JSON of `value` with the JSON `new` at `place`."""
     if not place:
         return new
     changed = copy.deepcopy(value)
@@ -231,7 +231,7 @@ def with_value(value: Any, place: tuple[str | int, ...], new: str) -> str:
 
 
 def contents(path: Path) -> list[Any]:
-    """The records in a file: one, or one a line."""
+    """The records in a file: a single one, or one per line."""
     text = path.read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else [json.loads(text)]
 

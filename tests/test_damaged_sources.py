@@ -73,18 +73,18 @@ def test_the_rest_of_the_project_is_used_as_ever(
     assert here.sources == () and [source.name for source in here.unusable] == [STORIES]
     assert "“stories-en” is damaged" in here.unusable[0].problem and here.unusable[0].damaged
     assert here.steps.data is State.OUT_OF_DATE and here.tokens and here.tokenizer and len(here.runs) == 1
-    # what needs the texts is refused, with one sentence that names the source and what to do
+    # operations that need the texts are refused, with a message that names the source and what to do
     for refused in (prepare_tokens, train_tokenizer):
         with pytest.raises(SourceError, match=r"“stories-en” is damaged.*Replace or remove it"):
             refused(project, Job())
-    # what doesn't is not
+    # others are not refused
     said: list[Event] = []
     assert train(project, Job(said.append), run="b", changes={"training.max_steps": 4}).finished
     assert [e for e in said if isinstance(e, Notice) and "“stories-en” is damaged" in e.text]
     assert train(project, Job(), run="a", resume=True, changes={"training.max_steps": 12}).run.step == 12
     generator = load_generator(project, Job(), "a", "last")
     assert generator.generate("Once", Job(), generator.settings_with({"max_tokens": 4}))
-    # and texts are added and removed
+    # texts can be added and removed
     capsys.readouterr()
     assert (
         main(["download", str(project.root), "--dataset", str(tmp_path / "mine.txt"), "--separator", "blank"]) == DONE
@@ -112,7 +112,7 @@ def test_a_flipped_bit_is_found_before_tokens_are_made_of_it(two: Project) -> No
     path = two.raw / "mine.parquet"
     content = bytearray(path.read_bytes())
     found = 0
-    for place in range(8, len(content) - 400, 7):  # in the texts; the file stays as long as it is
+    for place in range(8, len(content) - 400, 7):  # in the texts; the size of the file doesn't change
         path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
         if overview(two).unusable:
             continue
@@ -149,7 +149,7 @@ def test_what_only_shows_the_texts_leaves_the_damaged_ones_out_and_says_so(two: 
 
 
 def zeroed(path: Path) -> None:
-    """As a power cut leaves a file: as long as it was."""
+    """Fill a file with zeros, like a power cut: its size doesn't change."""
     path.write_bytes(bytes(path.stat().st_size))
 
 

@@ -1,4 +1,4 @@
-"""Which device and precision are chosen."""
+"""The choice of device and precision."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The documents stay true: paths exist, links lead somewhere, commands and labels are those of the program."""
+"""The documentation matches the program: paths and link targets exist, commands and labels are those of the program."""
 
 import functools
 import re
@@ -24,7 +24,7 @@ DOCUMENTS = [
     if path.exists()
 ]
 PLACES = ("llm_studio/", "resources/", "tests/", ".github/", ".ci/")
-"""A word in backticks that begins so is a path from the top of the repository."""
+"""A word in backticks that begins with one of these is a path in the repository."""
 MANUALS = sorted(ROOT.glob("resources/docs/*/manual.md"))
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -34,12 +34,12 @@ def name(path: Path) -> str:
 
 
 def prose(path: Path) -> str:
-    """The text of a document without its blocks of code."""
+    """The text of a document without its code blocks."""
     return CODE.sub("", path.read_text(encoding="utf-8"))
 
 
 def anchors(path: Path) -> set[str]:
-    """The anchors that GitHub gives the headings of a document."""
+    """The anchors that GitHub generates for the headings of a document."""
     headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
     return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip()) for heading in headings}
 
@@ -72,7 +72,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Each `llm-studio ...` in the blocks of code: the document and its words."""
+    """Each `llm-studio ...` command in the code blocks: the document and the words of the command."""
     for path in DOCUMENTS:
         for block in CODE.findall(path.read_text(encoding="utf-8")):
             for line in re.findall(r"^llm-studio .+$", block, re.MULTILINE):
@@ -196,7 +196,7 @@ def test_a_sampler_is_two_modules(sampler: str) -> None:
 
 
 def test_a_reader_is_its_module_and_a_line() -> None:
-    """Beyond its module, a suffix is named in the table of kinds only; plain text has options of its own."""
+    """Outside its module, a suffix is named only in the table of kinds; plain text has additional options."""
     from llm_studio.data.sources.readers.kinds import KINDS
 
     table = "llm_studio/data/sources/readers/kinds.py"
@@ -218,7 +218,7 @@ def test_github_can_read_its_forms_and_workflows() -> None:
 
 
 def test_the_test_command_can_be_found_in_the_readme() -> None:
-    """`.ci/run` extracts the block of code after the marker."""
+    """`.ci/run` extracts the code block after the marker."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.findall(r"<!-- test command -->\n```sh\n(.+?)```", text, re.DOTALL)
     assert len(found) == 1 and "pytest" in found[0] and ".venv-test" in found[0]

@@ -1,4 +1,4 @@
-"""Bits per byte on held-out text: what is counted, and that models with other vocabularies compare."""
+"""Bits per byte on held-out text: what is counted, and that models with different vocabularies can be compared."""
 
 import json
 import math
@@ -25,7 +25,7 @@ TEXT = "Once upon a time, a little fox lived by the sea.\r\nÉtonnant, non ? 漢
 
 
 def make_uniform(project: Project) -> None:
-    """Give the last run of a project a checkpoint in which every token is equally likely."""
+    """Replace the checkpoint of a project's last run by one in which every token is equally likely."""
     train(project, Job(), changes={"training.max_steps": 1})
     folder = registry.folder(project, registry.listed(project)[-1].name)
     saved = checkpoint.listed(folder)[-1]
@@ -76,7 +76,7 @@ def test_all_validation_texts_are_evaluated(trained: Project) -> None:
 
 
 def test_the_end_of_a_text_is_counted_and_has_no_bytes(uniform: tuple[Project, Project], tmp_path: Path) -> None:
-    """A uniform model needs log2(V) bits for every token, so the bits tell how many were counted."""
+    """A uniform model needs log2(V) bits for every token, so the number of counted tokens follows from the bits."""
     file = tmp_path / "text.txt"
     file.write_bytes(TEXT.encode())
     for project in uniform:
@@ -92,7 +92,7 @@ def test_models_with_other_vocabularies_are_compared_on_the_same_bytes(uniform: 
     small, large = (evaluate(project, Job()) for project in uniform)
     sizes = [tokenizer_of(project).vocab_size for project in uniform]
     assert sizes[0] < sizes[1]
-    assert small.loss < large.loss  # though longer tokens make the larger vocabulary the better code here
+    assert small.loss < large.loss  # although, with its longer tokens, the larger vocabulary encodes better here
     assert (small.bytes, small.tokens > large.tokens) == (large.bytes, True)
     for found, size in zip((small, large), sizes, strict=True):
         assert found.bits_per_byte == pytest.approx(math.log2(size) * found.tokens / found.bytes, rel=1e-6)

@@ -1,4 +1,4 @@
-"""Events as JSON lines, and what a job may be asked."""
+"""Events as JSON lines, and requests to a job."""
 
 import json
 from dataclasses import FrozenInstanceError

@@ -1,4 +1,4 @@
-"""Files are whole or absent, and a lock is the system's."""
+"""Files are complete or absent, and locks are held by the system."""
 
 import errno
 import os
@@ -132,7 +132,7 @@ def test_a_fingerprint_depends_on_content_not_on_order() -> None:
 
 
 def special_files(folder: Path) -> dict[str, Path]:
-    """One of each kind that the system lets anyone make or open."""
+    """One special file of each kind that any user may create or open."""
     os.mkfifo(folder / "pipe")
     bound = socket.socket(socket.AF_UNIX)
     bound.bind(str(folder / "socket"))

@@ -1,4 +1,4 @@
-"""What is told before a training, and the micro-batch that fits: measured by real steps in a process of their own."""
+"""The forecast for a run, and the micro-batch that fits: measured with real steps in a separate process."""
 
 import json
 from dataclasses import replace
@@ -144,7 +144,7 @@ def test_the_commands_report_scripts_the_figures(project: Project, capsys: pytes
 def test_what_the_timeline_takes_on_the_disk_is_known_beforehand(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As int8 where the room is too small for float16; and then the run takes that."""
+    """As int8 if there is too little room for float16; the run then uses as much as forecast."""
     changes = ["--set", "model.d_model=128", "--set", "training.snapshot_megabytes=4"]
     quick = ["forecast", str(project.root), "--quick", *changes]
     assert main([*quick, "--json"]) == 0
@@ -174,7 +174,7 @@ def test_a_fit_is_the_forecast_of_the_run_that_it_proposes(project: Project) -> 
     settings = project.settings().replaced({"training.gradient_accumulation_steps": 6})
     found, summary = forecast.fit_and_forecast(project, settings, Job())
     again = forecast.forecast(project, settings.replaced(found.changes))
-    assert summary.measured and summary == replace(again, free=summary.free)  # other programs take memory meanwhile
+    assert summary.measured and summary == replace(again, free=summary.free)  # free memory isn't constant
     tokens = 6 * 8 * settings.model.max_seq_len
     assert summary.seconds_per_step == pytest.approx(tokens / found.tokens_per_second)
 

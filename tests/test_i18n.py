@@ -1,4 +1,4 @@
-"""The catalogue is complete and fresh, and numbers follow the language."""
+"""The catalogue is complete and up to date, and numbers are formatted for the language."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ from llm_studio.paths import resource
 from tests.catalogue import catalogues, faults, source_messages
 
 BREAKABLE = re.compile(r"\S [:;!?»](?=\s|$)|« |[\d}] (?=(?:%|Mo|Go|ko|ms|min|°C|Wh?)(?!\w))")
-"""A space that may break a line before a French mark or between a number and its unit."""
+"""A breaking space before a French punctuation mark or between a number and its unit."""
 
 
 @pytest.mark.parametrize("path", catalogues(), ids=lambda p: p.parts[-3])
@@ -26,7 +26,7 @@ def test_every_language_has_a_catalogue() -> None:
 
 
 def french() -> list[str]:
-    """The French sentences of the catalogue, and the paragraphs of the lessons and documents without their code."""
+    """The French messages of the catalogue, and the paragraphs of the lessons and documents, without code."""
     with (resource("i18n") / "fr" / "LC_MESSAGES" / "llm_studio.po").open("rb") as stream:
         found = [text for message in read_po(stream) if message.id for text in
                  (message.string if isinstance(message.string, tuple) else [str(message.string)])]  # fmt: skip
@@ -79,7 +79,7 @@ def test_plurals_follow_the_language() -> None:
 
 
 def _literals(node: ast.expr) -> list[str]:
-    """The texts that an expression may be: `_("...")`, or either of a conditional one."""
+    """The possible texts of an expression: that of `_("...")`, or both of a conditional expression."""
     if isinstance(node, ast.IfExp):
         return [*_literals(node.body), *_literals(node.orelse)]
     marked = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_" and node.args
@@ -89,7 +89,7 @@ def _literals(node: ast.expr) -> list[str]:
 
 
 def _unfilled(function: ast.AST) -> list[str]:
-    """Sentences in a function that are formatted without one of their placeholders."""
+    """Messages in a function that are formatted without a value for one of their placeholders."""
     nodes = [node for node in ast.walk(function) if not isinstance(node, ast.Lambda)]
     assigned: dict[str, list[str]] = {}
     for node in nodes:
@@ -117,7 +117,7 @@ def test_every_placeholder_is_filled() -> None:
 
 
 PARTED = re.compile(r"[\d}] (?:%|°C|[kMG]?B|ms|s|min|h|k?Wh?|[GM]Hz|tokens/s|px)(?![\w’'])")
-"""A number and its unit with a space between that may break a line."""
+"""A number and its unit, separated by a breaking space."""
 
 
 def test_no_english_message_parts_a_number_from_its_unit() -> None:

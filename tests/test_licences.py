@@ -1,4 +1,4 @@
-"""Whose work is in the program: every library is listed, and the text of each licence is at hand."""
+"""The libraries in the program: each is listed, with the text of its licence."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from llm_studio.workflows.machine.licences import Library
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """Nothing is remembered of what is installed, before and after."""
+    """Clear the cache of installed libraries, before and after the test."""
     remembered = (licences._index, licences._metadata, licences._shown)
     for function in remembered:
         function.cache_clear()
@@ -24,7 +24,7 @@ def fresh() -> Iterator[None]:
 
 
 def install(place: Path, name: str, needs: tuple[str, ...] = (), files: dict[str, str] | None = None) -> None:
-    """What an installed library leaves behind, as the packaged program has it: without its list of files."""
+    """Create the metadata of an installed library as in the packaged program: without its list of files."""
     folder = place / f"{name.replace('-', '_').lower()}-1.5.dist-info"
     fields = [f"Name: {name}", "Version: 1.5", "License: MIT", *(f"Requires-Dist: {line}" for line in needs)]
     for path, text in {"METADATA": "\n".join(fields) + "\n\nName: not this one\n", **(files or {})}.items():
@@ -34,7 +34,7 @@ def install(place: Path, name: str, needs: tuple[str, ...] = (), files: dict[str
 
 @pytest.fixture
 def place(fresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder: the only one from which libraries come."""
+    """An empty folder, the only one that is searched for libraries."""
     folder = tmp_path / "Les modèles de Jérôme"
     folder.mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path / "absent.zip"), str(folder)])
@@ -98,7 +98,7 @@ def test_extras_are_not_followed_and_each_text_is_shown_once(place: Path) -> Non
     install(place, "a-b-c", ("torch", "d"), {"licenses/COPYING": "three"})
     install(place, "d", (), {"NOTICE.txt": "four"})
     install(place, "tool")
-    place_of_first = names().index("a-b-c")  # further down: what is inside others, which differs from system to system
+    place_of_first = names().index("a-b-c")  # the parts inside other libraries come later, and depend on the system
     assert names()[place_of_first + 1] == "d"
     assert "tool" not in names()
     text = licences.licence_text("PyTorch")

@@ -1,4 +1,4 @@
-"""Links of a stranger's project: nothing is written, or deleted, through those that lead out of it."""
+"""Links in a project from someone else: nothing is written or deleted through those that point outside of it."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ TWO_STEPS = {"training.max_steps": 2, "training.checkpoint_interval": 1}
 
 
 def everything(project: Project) -> None:
-    """All that writes into a project, as far as it isn't refused."""
+    """Try all operations that write into a project; some may be refused."""
     root, job = project.root, Job()
     tasks: list[Callable[[], object]] = [
         lambda: projects.change_settings(project, {"training.seed": 5}),
@@ -53,7 +53,7 @@ def everything(project: Project) -> None:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """All files below a folder."""
+    """The contents of all files below a folder, by relative path."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 

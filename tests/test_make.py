@@ -1,4 +1,4 @@
-"""Whoever only names texts and a time gets a plan that fits, and a model."""
+"""Texts and a time are enough to get a plan that fits, and a model."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_a_time_of_hardly_any_steps_means_the_smallest_model(project: Project) -> None:
-    """The law is not fitted to so few steps: it would take a model of a thousand tokens of context."""
+    """The law wasn't fitted to so few steps: it would choose a model with a context of a thousand tokens."""
     plan = plan_run(project, 0.02, Job())
     assert plan.settings.model.d_model == min(WIDTHS) and plan.context == min(CONTEXTS)
 
@@ -165,7 +165,7 @@ def test_a_time_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_law_agrees_with_the_runs_that_it_was_fitted_to() -> None:
-    """Within 2 % in the median; each text has an irreducible part of its own, which is taken from its runs."""
+    """Within 2 % in the median; each text has a different irreducible loss, which is estimated from its runs."""
     from tests.benchmarks.scaling import Setup, settings_of
 
     law, off = scaling_law(), list[tuple[str, float, float]]()

@@ -1,4 +1,4 @@
-"""The weights of the sources: kept in the settings, shown as shares, and no reason to prepare anything anew."""
+"""The weights of the sources: stored in the settings, shown as fractions, changed without preparing tokens again."""
 
 import json
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_every_wrong_weight_is_reported_with_its_line() -> None:
             parse(text)
 
 
-# --- Shares ------------------------------------------------------------------------------------------------------
+# --- Fractions ---------------------------------------------------------------------------------------------------
 
 
 def two_sources(root: Path) -> Project:

@@ -1,4 +1,4 @@
-"""What is read of a run's moments, by window and command line; runs of earlier versions have some too."""
+"""Reading the moments of a run, for window and command line; runs of earlier versions have some, too."""
 
 import itertools
 import json
@@ -79,7 +79,7 @@ def test_a_run_without_anything_has_no_moments_and_one_that_is_not_there_is_name
 
 
 def long_run(project: Project, steps: int) -> None:
-    """A run with a log of so many steps, and its moments."""
+    """Write a run with a log of `steps` steps, and its moments."""
     save_run(project, "long", "2026-01-01T00:00:00.000+00:00")
     text = GreedyText("Once", tuple(range(48)), (" word",) * 48, (0.1234,) * 48, False,
                       tuple(Candidate(place, " word", 0.0123) for place in range(10)))  # fmt: skip

@@ -1,4 +1,4 @@
-"""`new` on a full disk, or killed: nothing is left that makes the same command refuse."""
+"""`new` on a full disk, or killed: nothing is left that would make the same command fail."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="no disks of a given 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KB, and a few folders."""
+    """A disk with room for 64 KB and a few folders."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = (
@@ -37,7 +37,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(path: Path, room: int) -> None:
-    """Take the whole disk but for `room` bytes."""
+    """Fill the disk except for `room` bytes."""
     with path.open("wb", buffering=0) as stream:
         try:
             while stream.write(b"x" * 4096):
@@ -73,7 +73,7 @@ def test_a_disk_without_room_for_folders_is_full_too(small_disk: Path) -> None:
     with pytest.raises(DiskFullError):
         Project.create(small_disk / "mon-llm", load_preset("nano"))
     assert not (small_disk / "mon-llm").exists()
-    (small_disk / "there").mkdir(exist_ok=True)  # an empty folder of the user's stays
+    (small_disk / "there").mkdir(exist_ok=True)  # an empty folder that the user created is kept
     with pytest.raises(DiskFullError):
         Project.create(small_disk / "there", load_preset("nano"))
     assert contents(small_disk / "there") == set()
@@ -110,12 +110,12 @@ for moment in range(1, 1000):
 def test_killed_at_any_moment_the_same_command_works_again(tmp_path: Path) -> None:
     made = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, text=True, check=True)
     moments = int(made.stdout)
-    assert moments > 8  # each folder, the file beside and its new name
+    assert moments > 8  # each folder, the temporary file and its new name
     begun = whole = 0
     for moment in range(1, moments):
         root = tmp_path / str(moment)
         begun += root.exists()
-        if (root / "config" / "config.yaml").exists():  # killed after its last file had got its name
+        if (root / "config" / "config.yaml").exists():  # killed after its last file was renamed
             whole += 1
         else:
             Project.create(root, load_preset("nano"))

@@ -1,4 +1,4 @@
-"""Tokenizers made before 29 November 2026 cut texts as GPT-2 does: their projects continue as they were."""
+"""Tokenizers made before 29 November 2026 split texts like GPT-2: their projects work as before."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ TEXT = "“Wait!”\nsaid Tom (the 2nd), “it's 1984.”\r\n\r\nNot 'T’S.\tl'
 
 
 def older(split_digits: bool) -> Library:
-    """A tokenizer as the program made it then."""
+    """A tokenizer as made by earlier versions of the program."""
     words = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library = Library(models.BPE())
     library.pre_tokenizer = (
@@ -44,7 +44,7 @@ def older(split_digits: bool) -> Library:
 
 @pytest.fixture
 def older_project(project: Project) -> Project:
-    """A project with the tokenizer that the program of then has trained on these texts, and its tokens."""
+    """A project with the tokenizer that an earlier version trained on these texts, and its tokens."""
     tokenizer = Tokenizer.from_json(older(True).to_str())
     tokenizer.save(project.tokenizer_file)
     settings = project.settings()
@@ -57,7 +57,7 @@ def older_project(project: Project) -> Project:
 
 
 def test_the_fingerprint_of_a_tokenizers_settings_is_that_of_earlier_versions() -> None:
-    """With another one, the tokenizer of every project would be out of date."""
+    """Otherwise the tokenizer of every project would be out of date."""
     known = "1616f81c904a0a0e603e91d562226803eeca83364829f852ed50850395e977ac"
     assert projects.tokenizer_inputs(Settings(), "corpus")["settings"] == known
 
@@ -67,7 +67,7 @@ def test_an_older_tokenizer_gives_the_same_ids(split_digits: bool, tmp_path: Pat
     library = older(split_digits)
     (tmp_path / "tokenizer.json").write_text(library.to_str(), encoding="utf-8")
     tokenizer = Tokenizer.load(tmp_path / "tokenizer.json")
-    text = TEXT * 1000  # longer than what is encoded at once
+    text = TEXT * 1000  # longer than a chunk encoded at once
     assert tokenizer.encode(text) == library.encode(text, add_special_tokens=False).ids
     assert [tokenizer.decode([token]) for token in tokenizer.encode("1984")][-1] in ("4", "1984", "84", "984")
 

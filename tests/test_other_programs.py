@@ -1,4 +1,4 @@
-"""Other programs' use of the processor is measured without our own, and named."""
+"""The processor use of other programs is measured without our own, and the busiest program is named."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ BUSY = "while True: pass"
 
 @pytest.fixture
 def started_elsewhere() -> Iterator[int]:
-    """A busy program that isn't one of this process's: it was started by another one, which has ended."""
+    """A busy program that isn't a child of this process: it was started by another process, which has ended."""
     code = ("import subprocess, sys; "
             f"print(subprocess.Popen([sys.executable, '-c', {BUSY!r}], stdout=-3, stderr=-3).pid)")  # fmt: skip
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -27,7 +27,7 @@ def started_elsewhere() -> Iterator[int]:
 
 
 def until(seconds: float) -> None:
-    """Be busy for so many seconds of processor time."""
+    """Compute for `seconds` of processor time."""
     end = time.process_time() + seconds
     while time.process_time() < end:
         pass

@@ -1,4 +1,4 @@
-"""The project's folder: made, opened, refused, moved."""
+"""The folder of a project: created, opened, refused, moved."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Whatever is in a record or in its place, reading it ends soon, with its values or with one sentence."""
+"""Whatever a record contains, and whatever is in its place, reading it ends soon, with its values or with a message."""
 
 import io
 import json
@@ -211,7 +211,7 @@ def test_a_type_that_no_json_stands_for_is_a_mistake_of_ours() -> None:
 
 
 def test_time_to_refuse(tmp_path: Path) -> None:
-    """Printed: the processor time for a file of the largest size of the worst kinds."""
+    """Prints the processor time for the worst files of the maximum size."""
     size = records.MOST_BYTES
     kinds = {
         "brackets": b"[" * size, "numbers": b"[" + b"1," * (size // 2 - 2) + b"1]",

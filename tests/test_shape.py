@@ -1,4 +1,4 @@
-"""The structure of the program: which part may use which, and how large a part may grow."""
+"""The structure of the program: which package may import which, and the maximum sizes of files, classes, functions."""
 
 import ast
 import shutil
@@ -17,7 +17,7 @@ RANKS = (
     ("project",), ("data", "model"), ("runs",), ("inference",), ("training", "export"), ("workflows",), ("cli", "ui"),
     ("__main__",),
 )  # fmt: skip
-"""The rooms from the lowest to the highest. A room uses those below it, never one beside it."""
+"""The rooms (top-level modules and packages) from the lowest to the highest level. A room uses only lower levels."""
 ROOMS = {
     "data": (("chunks", "mojibake"), ("sources",), ("cleaning",), ("corpus",), ("tokenizer",), ("tokens",)),
     "model": (("cost",), ("kernels",), ()),
@@ -25,7 +25,7 @@ ROOMS = {
     "ui": (("widgets",), ("views",), ("dialogs",), ("tabs",), ("window",)),
     "cli": (("commands",), ("app",)),
 }
-"""The order inside a room, as far as it has one; () stands for its other modules."""
+"""The order of modules inside some rooms; () stands for all other modules."""
 
 UI_MAY_USE = {"workflows", "config", "events", "jobs", "errors", "i18n", "paths", "records", "ui", ""}
 CLI_MAY_USE = {"workflows", "config", "project", "events", "jobs", "errors", "i18n", "paths", "cli", ""}

@@ -1,4 +1,4 @@
-"""A generated text ends before the first stop string: nothing of it is shown, and nothing before it is lost."""
+"""A generated text ends before the first stop string: no part of it is shown, and no text before it is lost."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ stops = st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3)
 
 
 def cut(text: str, strings: list[str]) -> str:
-    """The text before the stop string that is complete first, the longest of those; tried at every place."""
+    """The text before the stop string that is completed first (the longest, if several are), by brute force."""
     for end in range(len(text) + 1):
         starts = [end - len(stop) for stop in strings if text[:end].endswith(stop)]
         if starts:

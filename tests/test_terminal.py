@@ -1,4 +1,4 @@
-"""What reaches a terminal is text that it shows, not codes that it obeys; pipes and files get it as it is."""
+"""Control codes in texts are shown in a terminal, not interpreted; pipes and files get the texts unchanged."""
 
 import contextlib
 import json
@@ -20,11 +20,11 @@ EVIL = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\r\x9b1A\x7f \u202eleft\u2066\ufeff"
 SHOWN = "␛]0;owned␇␛[2J␛[31mred␍<U+009B>1A␡ <U+202E>left<U+2066><U+FEFF>"
 COLUMN = "\x1b]0;x\x07\x9b1m"
 OURS = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|[0-9]*[AK])|\r")
-"""The codes that the progress line and our colours are made of."""
+"""The codes of the progress line and of our colours."""
 
 
 def is_harmless(character: str) -> bool:
-    """Whether a terminal shows it: no control character, nothing that turns or hides its neighbours."""
+    """Whether a terminal shows the character: no control character, none that reorders or hides its neighbours."""
     directions = ("RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI", "FSI", "PDI")
     return character in "\n\t" or not (
         unicodedata.category(character) == "Cc"
@@ -58,7 +58,7 @@ def test_each_code_has_its_picture() -> None:
 
 
 def on_terminal(*arguments: str, home: Path, stdout: int | None = None) -> str:
-    """What a command writes to a real pseudo-terminal; its standard output only where it isn't given to another."""
+    """The output of a command on a pseudo-terminal; without its standard output if that is redirected to `stdout`."""
     import pty
 
     ours, theirs = pty.openpty()
@@ -66,7 +66,7 @@ def on_terminal(*arguments: str, home: Path, stdout: int | None = None) -> str:
                                env=environment(home))  # fmt: skip
     os.close(theirs)
     written = bytearray()
-    with contextlib.suppress(OSError):  # the end of a terminal is an error
+    with contextlib.suppress(OSError):  # the end of a pseudo-terminal raises an error
         while block := os.read(ours, 65536):
             written += block
     os.close(ours)
@@ -75,14 +75,14 @@ def on_terminal(*arguments: str, home: Path, stdout: int | None = None) -> str:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """English, and a width at which nothing wraps."""
+    """Environment variables for English, and for a width at which no line wraps."""
     return {**os.environ, "LLM_STUDIO_HOME": str(home), "LANGUAGE": "en", "LC_ALL": "C.UTF-8", "TERM": "xterm",
             "COLUMNS": "500"}  # fmt: skip
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Texts with codes in their names, their columns and in themselves."""
+    """Files with codes in their names, columns and texts."""
     made = tmp_path / "texts"
     made.mkdir()
     (made / "a.jsonl").write_text(json.dumps({COLUMN: f"some text {EVIL} and more of it"}), "utf-8")
@@ -149,7 +149,7 @@ def test_whatever_a_job_reports_is_shown_without_codes(tmp_path: Path) -> None:
     written = on_terminal("-c", EVENTS, EVIL, home=tmp_path)
     assert all(map(is_harmless, OURS.sub("", written)))
     assert "\x1b[31mred" not in written
-    assert SHOWN + "end\n" in written  # the model's text, which came character by character
+    assert SHOWN + "end\n" in written  # the model's text, written character by character
     assert "[red]reading[/red]" in written
     assert OURS.sub("", written).count(SHOWN) >= 10
 

@@ -1,4 +1,4 @@
-"""Looking into a tokenizer: exact places and bytes, honest counts and figures, import and its undoing."""
+"""Inspecting a tokenizer: exact positions and bytes, correct counts and figures, import and its undo."""
 
 from itertools import pairwise
 from pathlib import Path

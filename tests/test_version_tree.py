@@ -1,4 +1,4 @@
-"""Versions of a text: whatever is branched, nothing is lost, and undo and redo restore equal states."""
+"""Versions of a text: branching loses nothing, and undo and redo restore equal states."""
 
 import math
 
@@ -13,7 +13,7 @@ tokens = st.builds(Token, st.integers(0, 3), st.just("x"), st.floats(0.01, 1)).m
 )
 texts = st.lists(tokens, max_size=5)
 changes = st.lists(st.tuples(st.floats(0, 0.999), texts, st.sampled_from([(), ("limit",)])), max_size=12)
-"""Each: where to branch, as a fraction of the nodes, with which tokens, and how the version ended."""
+"""(position of the branch, as a fraction of the nodes; its tokens; how the version ended)."""
 
 
 def ids(tree: VersionTree, node: int | None = None) -> list[int]:
@@ -57,7 +57,7 @@ def test_versions_share_their_beginnings(made: list[tuple[float, list[Token], tu
 def test_undo_and_redo_restore_equal_states(
     made: list[tuple[float, list[Token], tuple[str, ...]]], moves: list[bool]
 ) -> None:
-    """Beside a list of all states and a place in it; a step beyond its ends changes nothing."""
+    """Compared with a list of all states and an index; a step beyond its ends changes nothing."""
     history = History(VersionTree())
     reached = [VersionTree()]
     for state in states(made)[1:]:

@@ -25,20 +25,11 @@ PROSE = {
     r"says nothing": "doesn't show, is meaningless", r"whose like": "the previous one", r"can't be told": "is unknown",
     r"as far as the system": "if the system", r"whose work": "the libraries", r"looks? at whether": "check whether",
     r"be others": "change", r"may be called again": "idempotent",
-}  # fmt: skip
-"""Expressions that no comment, docstring, message or English page contains."""
-
-PROSE_OF_REVISED = {
     r"told|tells|telling": "report, know, distinguish", r"goes on": "continues", r"is said": "is reported",
     r"nobody": "no one, not", r"of so many": "with `n` ...", r"where there (is|are) none": "if there is none",
     r"the user's hand": "the user", r"what stands": "what is", r"are others": "have changed",
 }  # fmt: skip
-"""The same for the rooms whose docstrings and comments have been revised: all but UNREVISED."""
-UNREVISED = (
-    "build.spec", "llm_studio/inference/trace.py", "llm_studio/openmp.py",
-    "llm_studio/training/t", "llm_studio/workflows/training/planner.py", "llm_studio/workflows/training/scaling_law.py",
-)  # fmt: skip
-"""Where the names of the other sources begin. Remove an entry once it is revised."""
+"""Expressions that no comment, docstring, message or English page contains."""
 
 ALLOWED = {
     # where a name begins with: words that names there may contain
@@ -97,8 +88,7 @@ def test_sentences_use_the_fields_words() -> None:
     pages = [path for pattern in PAGES for path in sorted(ROOT.glob(pattern)) if path.name not in QUOTING]
     for path in [*(path for path in sources() if path.parts[len(ROOT.parts)] != "tests"), *pages]:
         text, name = prose(path), str(path.relative_to(ROOT))
-        revised = path.suffix != ".md" and not name.startswith(UNREVISED)
-        for pattern, better in {**PROSE, **(PROSE_OF_REVISED if revised else {})}.items():
+        for pattern, better in PROSE.items():
             matches = re.finditer(rf"\b({pattern})\b", text, re.IGNORECASE)
             found += [
                 f"{name}: {text[max(0, match.start() - 25) : match.end() + 25]!r} → {better}"

@@ -1,4 +1,4 @@
-"""The steps of a project: what is done, what is out of date, and what is refused instead of training on nonsense."""
+"""The steps of a project: which are done or out of date, and what is refused instead of training on garbage."""
 
 import os
 import shutil
@@ -192,7 +192,7 @@ def test_what_is_written_streams_without_half_characters_and_stops_when_requeste
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own with room for a tiny project but not for its checkpoints."""
+    """A separate disk with room for a tiny project but not for its checkpoints."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = os.name == "posix" and not subprocess.run(
@@ -205,7 +205,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave no room."""
+    """Fill the disk."""
     with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
         while True:
             filler.write(b"x" * 4096)

@@ -1,4 +1,4 @@
-"""What a model writes: figures of texts beside those of held-out documents, and the verdict in words."""
+"""Quality of generated texts: their figures compared with those of held-out documents, and the verdict in words."""
 
 import json
 import random
@@ -85,7 +85,7 @@ def shuffled_words(chance: random.Random) -> str:
 
 
 def mixed_sentences(chance: random.Random) -> str:
-    """Sentences of as many different stories."""
+    """Sentences that each come from a different story."""
     return " ".join(chance.choice(story(chance).split(". ")).rstrip(".") + "." for _count in range(8))
 
 
@@ -120,7 +120,7 @@ def test_each_kind_of_text_is_called_what_it_is(kind: object, verdict: Verdict, 
 
 
 def test_texts_whose_ends_have_nothing_to_do_with_their_beginnings_have_no_cohesion() -> None:
-    """As few texts as a model writes of long documents: some pairs of rare words are alike in any of them."""
+    """With as few texts as a model writes for long documents, some pairs of rare words match in any of them."""
     words = [f"{first}{last}" for first in NAMES for last in THINGS[:8]]
     found: list[float] = []
     for seed in range(60):
@@ -146,7 +146,7 @@ def test_a_text_that_was_cut_out_of_another_is_read_in_whole_words() -> None:
 
 
 def test_words_that_were_cut_in_two_are_not_invented_ones(tmp_path: Path, corpus: list[str]) -> None:
-    """The held-out documents have no word that the others don't have; their pieces do, with so few tokens."""
+    """Every word of the held-out documents also occurs in the others, but with so few tokens, their fragments don't."""
     (tmp_path / "texts.txt").write_text("\n***\n".join(corpus), encoding="utf-8")
     project = projects.new_project(tmp_path / "project", "nano", "en")
     changes = {"model.vocab_size": 300, "training.max_steps": 1, "training.threads": 1, "data.validation_share": 0.1}

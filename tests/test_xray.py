@@ -1,4 +1,4 @@
-"""Inside one choice: what is shown of the next token, and what a click on it makes of the text."""
+"""The X-ray of the next token: its candidates, and the text after a click on one."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def finished(generator: TextGenerator) -> chats.Turn:
 
 
 def test_a_chosen_token_gives_the_text_that_would_have_been_generated(generator: TextGenerator) -> None:
-    """Also where a token is only a part of a character, and wherever it is branched from."""
+    """Also if a token is only a part of a character, and from any branch."""
     for seed in range(4):
         sampling = generator.settings_with({"max_tokens": 12, "seed": seed, **HOT})
         written = generator.generate_turn("Once", Job(), sampling)
@@ -67,7 +67,7 @@ def test_a_chosen_token_gives_the_text_that_would_have_been_generated(generator:
 
 
 def test_a_text_that_grows_is_read_as_if_it_were_new(trained: Project, generator: TextGenerator) -> None:
-    """Only what is new is read, up to the length of the context, and from the beginning where the text is another."""
+    """Only new tokens are read, up to the length of the context; a different text is read from the beginning."""
     plain = generator.settings_with({"temperature": 1.0, "top_k": 0, "top_p": 1.0})
     for text in (
         "Once",

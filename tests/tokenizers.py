@@ -1,4 +1,4 @@
-"""Tokenizers of any size that no text is needed for: their merges are pairs of bytes."""
+"""Tokenizers of any size that need no text: their merges are pairs of bytes."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 
 def of_pairs(size: int, pre_tokenizer: dict[str, Any] | None = None, **changes: Any) -> str:
-    """The JSON of a tokenizer with `size` tokens. `changes` to the parts of the file by name."""
+    """The JSON of a tokenizer with `size` tokens. `changes`: replaced parts of the file, by name."""
     from tokenizers.pre_tokenizers import ByteLevel
 
     characters = sorted(ByteLevel.alphabet())
@@ -34,7 +34,7 @@ def added(name: str, index: int, special: bool = True) -> dict[str, Any]:
 
 
 def words(pattern: str) -> dict[str, Any]:
-    """A pre-tokenizer that cuts texts by a pattern, as new tokenizers have it."""
+    """A pre-tokenizer that splits texts by a pattern, as in new tokenizers."""
     return {"type": "Sequence", "pretokenizers": [
         {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False},
         {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
@@ -42,5 +42,5 @@ def words(pattern: str) -> dict[str, Any]:
 
 
 def byte_level(**changes: Any) -> dict[str, Any]:
-    """GPT-2's pre-tokenizer, which older tokenizers have."""
+    """GPT-2's pre-tokenizer, used by older tokenizers."""
     return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True} | changes

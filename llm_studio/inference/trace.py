@@ -1,4 +1,4 @@
-"""Everything that happens inside a model while it reads a text, recorded in one forward pass.
+"""The activations of a model on a text, recorded in one forward pass.
 
     x = embeddings(ids)
     for each layer:
@@ -6,9 +6,10 @@
         x = x + mix(attention(q, k, v))          the stream after attention: `middle`
         x = x + feed_forward(norm(x))            the stream after the layer: `residual`
 
-The same operations as `Transformer.hidden`, in the same order, so with as many threads the recorded stream is the
-model's own to the last bit. Attention weights are not stored: they follow from queries and keys, layer by layer, so
-that a trace of a long text stays small. The logit lens, attribution and the scores of heads are computed from a trace.
+The operations are those of `Transformer.hidden`, in the same order: with the same number of threads, the recorded
+stream is bit-identical to the model's. Attention weights are not stored, so that a trace of a long text stays small;
+they are computed from queries and keys, layer by layer. The logit lens, attribution and the scores of heads are
+computed from a trace.
 
 Axes: T tokens, L layers, H query heads, G key/value heads, K head width, D = d_model, V vocabulary.
 """
@@ -27,47 +28,47 @@ from llm_studio.model.layers import Block
 from llm_studio.model.transformer import Transformer
 
 Check = Callable[[], object]
-"""Called between two parts of a long computation; it raises to cancel it."""
+"""Called at intervals during a long computation; it raises an exception to cancel it."""
 
 
 def never() -> None:
-    """The check of a computation that isn't cancelled."""
+    """The check for a computation that can't be cancelled."""
 
 
 def blocks_of(model: Transformer) -> list[Block]:
-    """The layers of a model, with their type."""
+    """The layers of a model, typed as `Block`."""
     return cast("list[Block]", list(model.blocks))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What `model` computed while it read `ids`, on the model's device."""
+    """The activations of `model` for the tokens `ids`, on the model's device."""
 
     model: Transformer
     ids: Tensor
     """(T,)"""
     residual: Tensor
-    """(L + 1, T, D): the residual stream of the embeddings and after each layer."""
+    """(L + 1, T, D): the residual stream after the embeddings and after each layer."""
     middle: Tensor
-    """(L, T, D): the residual stream of each layer between attention and feed-forward."""
+    """(L, T, D): the residual stream in each layer, between attention and feed-forward."""
     queries: Tensor
-    """(L, H, T, K), normalised and rotated as the model does."""
+    """(L, H, T, K): after the model's normalisation and rotation."""
     keys: Tensor
-    """(L, G, T, K), in the same way."""
+    """(L, G, T, K): likewise."""
     gathered: Tensor
-    """(L, H, T, K): what each head gathered, its weighted average of the values."""
+    """(L, H, T, K): the output of each head, its weighted average of the values."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @torch.inference_mode()
     def attention(self, layer: int) -> Tensor:
-        """The attention weights (H, T, T) of a layer: how much each token (row) takes from each other (column)."""
+        """The attention weights (H, T, T) of a layer: of each query token (row) for each key token (column)."""
         return attention_weights(self.queries[layer, None], self.keys[layer, None])[0]
 
     @torch.inference_mode()
     def attention_of_all(self, dtype: torch.dtype = torch.float16, check: Check = never) -> Tensor:
-        """The attention weights (L, H, T, T) of all layers, in half precision, which is enough to draw them."""
+        """The attention weights (L, H, T, T) of all layers, by default in half precision: enough to draw them."""
         n_layers, n_heads, length, _width = self.queries.shape
         result = torch.empty(n_layers, n_heads, length, length, dtype=dtype, device=self.queries.device)
         for layer in range(n_layers):
@@ -77,7 +78,7 @@ class Trace:
 
     @torch.inference_mode()
     def hidden(self) -> Tensor:
-        """The last hidden states (T, D), normalised: `Transformer.hidden` of the ids."""
+        """The final hidden states (T, D), normalised: equal to `Transformer.hidden` for the ids."""
         return self.model.final_norm(self.residual[-1])
 
     @torch.inference_mode()
@@ -88,7 +89,10 @@ class Trace:
 
 @torch.inference_mode()
 def trace(model: Transformer, ids: Sequence[int], check: Check = never) -> Trace:
-    """Let `model`, in eval mode, read `ids` (at least one, at most `max_seq_len`) and record what happens."""
+    """Run `model`, which must be in eval mode, on 1 to `max_seq_len` ids and record its activations.
+
+    Raises ValueError for another number of ids, and what `check` raises.
+    """
     count = len(ids)
     if not 0 < count <= model.settings.max_seq_len:
         raise ValueError(f"{count} tokens don't fit in a context of 1 to {model.settings.max_seq_len}")

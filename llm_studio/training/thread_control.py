@@ -1,9 +1,9 @@
-"""Changes the number of processor threads of a run when other programs become busy, or end.
+"""Adjusts the number of processor threads of a run to the load by other programs.
 
-Threads that share a step wait for each other hundreds of times in it. Beside another busy program one of them is often
-suspended when it is waited for: one thread for each core that the others leave free is faster. Another number of
-threads rounds differently. So a change is a decision: on the disk with its step before it is used, and repeated by a
-run that is resumed.
+The threads that compute a step wait for each other hundreds of times. If another program is busy, one of them is often
+suspended while the others wait for it: it is faster to use one thread for each core that other programs leave free. The
+number of threads affects rounding. So each change is a decision: it is on disk, with its step, before it is used, and a
+resumed run repeats it.
 """
 
 import time
@@ -24,15 +24,19 @@ from llm_studio.training.progress import TrainingProgress
 
 KIND = "threads"
 LOOK = 1.0
-"""Seconds over which the load by other programs is measured each time."""
+"""Seconds over which each measurement of the load by other programs extends."""
 FEWER, MORE, LONGEST = 2, 4, 64
-"""Looks in a row that have to agree. Programs that come and go make the wait for more threads longer each time."""
+"""Number of consecutive measurements that must agree before threads are removed or added; the latter doubles with each
+increase, up to `LONGEST`, so that programs that start and stop cause fewer and fewer changes."""
 _MARGIN = 0.25
-"""Cores by which the others must leave more than is needed before there are more threads."""
+"""Number of free cores, in addition to those needed, that is required before threads are added."""
 
 
 class ThreadControl:
-    """The processor threads of one run. Only where the settings leave their number open, in a lone process."""
+    """Sets the number of processor threads of one run.
+
+    It changes only if the settings leave it open, and the run trains on the CPU, in a single process.
+    """
 
     def __init__(
         self, settings: Settings, compute: Compute, decisions: DecisionLog, job: Job,
@@ -48,14 +52,14 @@ class ThreadControl:
         torch.set_num_threads(self.threads)
 
     def resume(self, now: TrainingProgress) -> None:
-        """The run stands where `now` says, before what is decided there."""
+        """Restore the number of threads after a resume or a rollback to `now`, before any decision at that step."""
         diverged = max((change.get("diverged_at", 0) for change in now.history), default=0)
         self._seen = max(self._seen, now.step - 1, diverged)
         if self._log:
             self._use(_threads_of(self._log.latest(KIND, now.step - 1)) or self._most)
 
     def before_step(self, now: TrainingProgress) -> None:
-        """Repeat what is decided for the step after `now`, or decide. In the thread that trains."""
+        """Repeat the recorded decision for the step after `now`, or make one. Call it in the training thread."""
         if self._log is None:
             return
         if now.step < self._seen:  # it was rolled back
@@ -72,7 +76,7 @@ class ThreadControl:
             now.note(threads=threads)
 
     def _decided(self, step: int, log: DecisionLog) -> int | None:
-        """Another number of threads, if there is to be one from the next step on."""
+        """The new number of threads from the next step on; None if it doesn't change."""
         before = self._before
         if before is None or self._clock() - before.at >= LOOK:
             self._before = self._measure()
@@ -85,7 +89,7 @@ class ThreadControl:
             return None
         try:
             log.record(step, KIND, threads=wanted)
-        except StorageError:  # what can't be recorded isn't used
+        except StorageError:  # a decision that can't be recorded isn't used
             self._agreeing = 0
             return None
         if fewer:
@@ -97,7 +101,7 @@ class ThreadControl:
         return wanted
 
     def _wanted(self, others: float) -> int:
-        """One thread for each core that others don't use, with some inertia."""
+        """One thread for each core that other programs don't use, with hysteresis."""
         fewer = max(1, self._most - int(others + 0.5))
         more = max(1, self._most - int(others + 0.5 + _MARGIN))
         return fewer if fewer < self.threads else max(self.threads, more)
@@ -108,6 +112,6 @@ class ThreadControl:
 
 
 def _threads_of(made: Decision | None) -> int | None:
-    """What was decided; None where nothing was, or its line is damaged."""
+    """The number of threads in a decision; None without a decision or if its line is damaged."""
     threads = made.values.get(KIND) if made else None
     return threads if type(threads) is int and 1 <= threads <= MOST_THREADS else None

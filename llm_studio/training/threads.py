@@ -1,9 +1,9 @@
-"""How many processor threads a run takes where the settings leave it open: tried for two seconds, then remembered.
+"""The number of processor threads of a run, if the settings leave it open: measured for two seconds, then stored.
 
-More threads are not always faster: those of a small model wait for each other longer than they work. What is found is
-written down for this machine and this shape of model, so that an equal run is computed equally, to the last bit; a
-run that goes on takes what its checkpoint says. What is found beside other busy programs holds for this run alone: the
-next one tries again.
+More threads are not always faster: with a small model they wait for each other longer than they compute. The result is
+stored for this machine and this model shape, so that an identical run is computed identically, to the last bit; a
+resumed run uses the number in its checkpoint. A result found while other programs are busy is used for this run only:
+the next one measures again.
 """
 
 import statistics
@@ -22,16 +22,17 @@ from llm_studio.paths import data_folder
 from llm_studio.training.measure import StepTimer
 
 SECONDS = 2.0
+"""Duration of the measurement."""
 LARGE = 0.3
-"""Seconds of a step from which on a model keeps every core busy, unless other programs do."""
+"""Seconds per step from which on all cores are used without further measurements, unless other programs are busy."""
 _PATIENCE = 5.0
 """Seconds after which no further number is tried."""
 WORTH = 0.95
-"""Fewer threads are taken only where a step takes at most this share of the time."""
+"""Fewer threads are used only if a step then takes at most this fraction of the time."""
 
 
 def compute_for(settings: Settings, vocab_size: int, job: Job) -> Compute:
-    """What a new run is computed with. Raises TrainingError where a setting can't be met, Cancelled."""
+    """Device, precision and threads of a new run. Raises TrainingError if a setting can't be met, Cancelled."""
     compute = device.choose(settings.training)
     if not _is_open(settings, compute):
         return compute
@@ -46,19 +47,19 @@ def compute_for(settings: Settings, vocab_size: int, job: Job) -> Compute:
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_json(path, records.recall_plain(path) | {_key(settings, vocab_size, compute): found})
         except (OSError, StorageError):
-            return compute  # it couldn't be stored, and an equal run may find another: all cores are no guess
+            return compute  # not stored, so an identical run could find another number: use all cores instead
     return replace(compute, threads=found)
 
 
 def known_compute(settings: Settings, vocab_size: int) -> Compute:
-    """The same without trying anything: all cores where the best number of threads isn't known yet."""
+    """The same without a measurement: all cores if the best number of threads isn't known yet."""
     compute = device.choose(settings.training)
     found = _remembered(settings, vocab_size, compute) if _is_open(settings, compute) else None
     return replace(compute, threads=found or compute.threads)
 
 
 def _is_open(settings: Settings, compute: Compute) -> bool:
-    """Whether there is a number of threads to find."""
+    """Whether the number of threads is to be determined here."""
     return not settings.training.threads and compute.device == "cpu" and compute.threads > 1
 
 
@@ -72,7 +73,7 @@ def _file() -> Path:
 
 
 def _key(settings: Settings, vocab_size: int, compute: Compute) -> str:
-    """All that the answer depends on."""
+    """A key for everything that the best number of threads depends on."""
     model, training = settings.model, settings.training
     shape = (model.d_model, model.n_layers, model.n_heads, model.kv_heads, model.d_ff, model.max_seq_len,
              model.activation, training.batch_size, training.optimizer)  # fmt: skip
@@ -81,12 +82,12 @@ def _key(settings: Settings, vocab_size: int, compute: Compute) -> str:
 
 
 def candidates(threads: int) -> list[int]:
-    """Numbers of threads to try, the most first."""
+    """Numbers of threads to try, in descending order."""
     return sorted({threads, threads * 3 // 4, threads // 2, threads // 4} - {0}, reverse=True)
 
 
 def fastest(settings: Settings, vocab_size: int, compute: Compute, job: Job) -> int:
-    """The number of threads with which a step of one micro-batch is fastest, tried in turns. Raises Cancelled."""
+    """The number of threads with which a step of one micro-batch is fastest, measured alternately. Raises Cancelled."""
     timer = StepTimer(settings.replaced({"training.gradient_accumulation_steps": 1}), vocab_size, compute, job)
     times: dict[int, list[float]] = {}
     before, start = other_programs.usage(), time.perf_counter()

@@ -6,8 +6,8 @@ from collections import deque
 _REMEMBERED = 25
 """Number of steps that are averaged."""
 _LONGEST = 3.0
-"""A step counts as at most this multiple of the median: a short suspension doesn't predict the next steps, while steps
-that stay slow become the median."""
+"""A step counts as at most this multiple of the median: a short suspension doesn't predict the next steps, but if steps
+remain slow, so does the median."""
 
 
 class Throughput:

@@ -1,9 +1,9 @@
-"""The timeline of a run: at each of its moments the weights, and what the model writes after the fixed prompts.
+"""The timeline of a run: the weights at each of its moments, and the texts that the model writes for fixed prompts.
 
-Writing takes time, of which the run shall lose 1 % at most. So from time to time the seconds that a step and a pass
-through the model take are measured, and it follows from them how long the texts are, and whether each moment has some.
-That is a decision of the clock: no weight depends on it, but it is recorded all the same, so that a run that is killed
-and resumed, or repeated, has the same texts.
+Writing should take at most 1 % of the run's time. So the seconds per step and per forward pass are measured from time
+to time; they determine how long the texts are, and whether every moment has texts. This decision depends on the clock.
+It affects no weights, but it is recorded nevertheless, so that a run that is killed and resumed, or repeated, has the
+same texts.
 """
 
 from collections.abc import Callable
@@ -23,36 +23,37 @@ from llm_studio.training.saving import CheckpointSaver, RunContext
 from llm_studio.training.step import Updater
 
 KIND = "moments"
-"""Of decisions in the journal of a run."""
+"""The kind of these decisions in the run's log of decisions."""
 FRACTION, SHORTEST_FRACTION = 0.0055, 0.0085
-"""Of a run's time that its texts may take, and that the shortest may, by the pace measured at its beginning. They take
-up to 1.4 times as much: most are written in its first tenth, before a machine becomes faster."""
+"""Fraction of a run's time planned for its texts, and for texts of the minimum length, based on the pace measured at
+its beginning. They take up to 1.4 times as much: most are written in the first tenth, before a machine becomes
+faster."""
 ALWAYS = 1.0
-"""Seconds that the shortest texts may take in any case: 1 % of a run of one minute is too little."""
+"""Seconds that texts of the minimum length may always take: 1 % of a run of one minute is too little."""
 SHORTEST, LONGEST = 10, 48
-"""Tokens of a text; the shortest are written before the pace is known."""
+"""Minimum and maximum tokens of a text; texts have the minimum until the pace is known."""
 LEAST = 12
-"""Moments with texts, whatever they cost."""
+"""Minimum number of moments with texts, however long they take."""
 PROMPTS = 8
-"""Of the prompts of a run, so many of the first."""
+"""Maximum number of prompts: the first ones of the run are used."""
 TOP = 10
-"""Candidates for the first token that are stored with their probabilities."""
+"""Number of candidates for the first token that are stored with their probabilities."""
 _RARER = 1.1
-"""Times as rare, in each attempt to find out how many moments can have texts."""
+"""Factor between the spacings of texts that are tried."""
 _FIRST, _GROWTH = 3, 4
-"""The pace is measured after so many steps, and whenever there are so many times as many."""
+"""The pace is measured after `_FIRST` steps, and each time the number of steps has grown by the factor `_GROWTH`."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What a step takes, and one pass through the model, which writes a token of each text."""
+    """Seconds per step, and per forward pass, which generates one token of each text."""
 
     step_seconds: float
     pass_seconds: float
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> "Pace | None":
-        """The pace in a decision; None where it makes no sense."""
+        """The pace in a decision; None if its values are missing or invalid."""
         try:
             made = Pace(float(values["step_seconds"]), float(values["pass_seconds"]))
         except (KeyError, TypeError, ValueError):
@@ -62,16 +63,17 @@ class Pace:
 
 @dataclass(frozen=True)
 class TextPlan:
-    """How many `tokens` a text has, and that one in about `every` so many moments has texts."""
+    """Each text has at most `tokens` tokens, and about one in `every` moments has texts."""
 
     tokens: int
     every: float
 
 
 def plan_texts(last: int, pace: Pace | None, passes_of: Callable[[int], int]) -> TextPlan:
-    """The longest texts that a run of `last` steps has the time for; if need be not at each moment.
+    """The longest texts that a run of `last` steps has time for; if even the shortest take too long, fewer moments have
+    texts.
 
-    `passes_of`: those of a moment whose texts have so many tokens.
+    `passes_of`: number of forward passes at a moment, as a function of the tokens per text.
     """
     if pace is None:
         return TextPlan(SHORTEST, 1.0)
@@ -87,13 +89,13 @@ def plan_texts(last: int, pace: Pace | None, passes_of: Callable[[int], int]) ->
 
 
 class Timeline:
-    """Stores the moments of one run. Every process must call it; the first one writes."""
+    """Stores the moments of one run. Every process must call its methods; only the first one writes."""
 
     def __init__(
         self, context: RunContext, update: Updater, saves: CheckpointSaver, took: Callable[[float], object], job: Job,
         notify: Callable[[Notice], object],
     ) -> None:  # fmt: skip
-        """`took` is called with the seconds of each moment. Texts are given up when `job` is asked to stop."""
+        """`took` is called with the seconds that each moment took. If `job` is stopped, its texts are skipped."""
         self._context, self._update, self._saves = context, update, saves
         self._took, self._job, self._notify = took, job, notify
         self._chat = context.learns_answers(update.settings)
@@ -105,18 +107,18 @@ class Timeline:
         self._warned = self._reported = False
 
     def begin(self, step: int) -> None:
-        """Stand at `step`: at the beginning, after a resume or a rollback."""
+        """Prepare for the steps after `step`: at the start, after a resume or a rollback."""
         group, made = self._context.group, self._context.decisions.latest(KIND, step)
         self._pace = Pace.from_dict(group.broadcast(made.values if made else {}))
         self._steps, self._passes = _Mean(), _Mean()
-        # several processes stop between two steps, so that no moment is missing
+        # several processes stop only between two steps, so no texts can be missing
         self._written = (step or -1) if group.count > 1 else moments.last_step(self._context.folder)
         if not self._reported:
             self._reported = True
             self._report_storage()
 
     def _report_storage(self) -> None:
-        """Say if the weights are stored less precisely than usual, or take more disk space than was allowed."""
+        """Report a notice if the weights are stored as int8, or take more disk space than the setting allows."""
         training = self._update.settings.training
         limit = training.snapshot_megabytes * 1_000_000
         found = snapshots.storage(self._update.model.parameter_count(), moments.count(training.max_steps), limit)
@@ -130,15 +132,15 @@ class Timeline:
         self._notify(Notice(text.format(count=number(found.count), size=size(found.total), limit=size(limit))))
 
     def stepped(self, seconds: float) -> None:
-        """A step took so long."""
+        """Note the duration of a step."""
         self._steps.add(seconds, 1)
 
     def is_due(self, step: int) -> bool:
-        """Whether something is to be done after `step` steps."""
+        """Whether `record` has something to do after `step` steps."""
         return moments.is_due(step, self._update.settings.training.max_steps) or _is_measured(step)
 
     def record(self, now: TrainingProgress) -> None:
-        """Store the moment of this step, if there is one."""
+        """Store the moment and measure the pace, if due at the current step."""
         began = self._context.clock.seconds
         if _is_measured(now.step):
             self._measure(now.step)
@@ -148,7 +150,7 @@ class Timeline:
         self._took(self._context.clock.seconds - began)
 
     def write_texts(self, now: TrainingProgress) -> None:
-        """Let the model write, where texts of this step are due and not there: a stop may have prevented them."""
+        """Write the texts of the current step, if they are due and missing: a stop may have prevented them."""
         last = self._update.settings.training.max_steps
         plan = plan_texts(last, self._pace, lambda tokens: passes([len(ids) for ids in self._ids], tokens))
         if now.step <= self._written or not moments.is_due(now.step, last, plan.every):
@@ -163,7 +165,8 @@ class Timeline:
         self._context.writer.report(MomentStored(now.step, now.tokens, now.seconds))
 
     def _texts(self, tokens: int) -> tuple[GreedyText, ...] | None:
-        """What the model writes after the prompts, nothing in other processes than the first; None when stopped."""
+        """The model's texts for the prompts, () in all processes except the first; None after a stop or if memory runs
+        out."""
         model, tokenizer = self._update.writer(), self._context.tokenizer
         if model is None or not self._context.group.first:
             return ()
@@ -201,7 +204,7 @@ class Timeline:
         return GreedyText(prompt, ids, tuple(pieces), probabilities, written.ended, top)
 
     def _measure(self, step: int) -> None:
-        """Decide on the pace after `step` steps: as before, where that was decided before."""
+        """Decide on the pace after `step` steps, or repeat the recorded decision."""
         context, pace = self._context, self._pace
         log, made = context.decisions, context.decisions.made_at(KIND, step)
         if made is not None:
@@ -215,13 +218,13 @@ class Timeline:
 
 
 class _Mean:
-    """Seconds of one of many. The first of a session takes longer and is left out."""
+    """Mean seconds of repeated operations. With `first`, the first measurement is left out, since it takes longer."""
 
     def __init__(self, first: bool = True) -> None:
         self._first, self._seconds, self._count = first, 0.0, 0
 
     def add(self, seconds: float, count: int) -> None:
-        """So many took so long together."""
+        """Add `count` operations that took `seconds` in all."""
         if self._first:
             self._first = False
             return
@@ -229,7 +232,7 @@ class _Mean:
 
     @property
     def mean(self) -> float:
-        """0 where none is known."""
+        """Seconds per operation; 0 if there are none."""
         return self._seconds / self._count if self._count else 0.0
 
 

@@ -1,32 +1,32 @@
-"""Figures about the program: `python -m tests.benchmarks [NAME ...]`. They print; they never fail on time.
+"""Benchmarks of the program: `python -m tests.benchmarks [NAME ...]`. They print figures and never fail on time.
 
-training   tokens per second beside a plain float32 model of the same architecture; with `--peer PATH` also beside a
-           checkout of nanoGPT or of what has its `train.py`: tokens per second, time to its final loss, memory
-logits     memory and time of a step at a vocabulary of 32,000, beside one that holds all logits
-recipe     what each ingredient of the training does to the validation loss, at equal steps and at equal time
+training   tokens per second compared with a plain float32 model of the same architecture; with `--peer PATH` also with
+           a checkout of nanoGPT or a program with its `train.py`: tokens per second, time to its final loss, memory
+logits     memory and time of a step at a vocabulary of 32,000, compared with one that stores all logits
+recipe     effect of each ingredient of the recipe on the validation loss, at equal steps and at equal time
 screen     the recipe, one change at a time, at equal tokens: bits per byte on two texts
-budget     the planner's runs beside hand-made ones of the same time, over four hours; with `--peer` beside nanoGPT
-forecast   memory and time told before a training, beside those of a real one; what a fit finds, and in what time
-tokenizer  memory and time of the tokenizer's training, with and without spaces; tokens by pattern (real texts)
-preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
-data       memory from texts to tokens at 1, 2 and 4 GB (times LLM_STUDIO_DATA_FACTOR); speed beside the libraries;
-           PDF and EPUB in pages per second beside the bare libraries
+budget     the planner's runs compared with hand-made ones of the same time, over four hours; with `--peer` with nanoGPT
+forecast   memory and time forecast for a run, compared with those of a real one; result and duration of a fit
+tokenizer  memory and time of training the tokenizer, with and without spaces; tokens by pattern (real texts)
+preparing  `prepare` in MB/s compared with the bare library; peak memory on ten times the text and on one line of 200 MB
+data       memory from texts to tokens at 1, 2 and 4 GB (times LLM_STUDIO_DATA_FACTOR); speed compared with the
+           libraries; PDF and EPUB in pages per second compared with the bare libraries
 stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
-learning   validation losses on real texts, beside the bigram's (needs the real texts)
-window     time to a painted window; delays of the UI thread during a training; what the window costs a training
+learning   validation losses on real texts, compared with the bigram's (needs the real texts)
+window     time to a painted window; delays of the UI thread during a run; the window's cost to a run
 starting   time of `llm-studio --help`
-starts     100 starts and closings of the window, some of them while it loads; the crashes counted
-inside     time and memory of what is shown of a model's inside, `nano` and `small`; the window meanwhile, beside a run
+starts     100 starts and closings of the window, some of them while it loads; number of crashes
+inside     time and memory of the views of a model's inside, `nano` and `small`; delays of the window during a run
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 plotting   redraw of a run's curves of a million steps
-saving     what a checkpoint every two minutes costs a training
-moments    what the timeline of a run costs it (texts and weights), and bits per byte of weights kept in int8
-contention what training and generation keep of their speed beside other busy programs
-damage     a project with each file damaged in ten ways: tracebacks, hangs, what is hidden, used in silence or lost;
+saving     cost to a run of a checkpoint every two minutes
+moments    cost of the timeline to a run (texts and weights), and bits per byte of weights stored as int8
+contention fraction of their speed that training and generation keep while other programs are busy
+damage     a project with each file damaged in ten ways: tracebacks, hangs, data hidden, silently misused or lost;
            `--case FILE:WAY:SEED` repeats one
-readers    files of every kind damaged at random, also inside containers: crashes, hangs, memory, what is forgotten;
+readers    files of every kind damaged at random, also inside containers: crashes, hangs, memory, unreported losses;
            `--case NAME:SEED` repeats one
-xray       from a slider's move to the painted table of candidates, vocabulary 32,000, also beside a run
+xray       from a slider's move to the painted table of candidates, vocabulary 32,000, also during a run
 web        size and speed of the web page in headless Chromium, with WebAssembly SIMD and without
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """

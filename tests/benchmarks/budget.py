@@ -1,18 +1,18 @@
-"""The planner's runs beside hand-made ones of the same time, and beside nanoGPT's recipe for a processor.
+"""Compares the planner's runs with hand-made ones of the same time, and with nanoGPT's recipe for a CPU.
 
-Twelve cells, chosen before the planner ran, train on two texts for 3 minutes; the best three of each text on two seeds
-for 10; the best of one text for 30. The planner's own run stands beside them each time. All have the planner's
-schedule, so that what is compared is the choice of model, vocabulary, context and batch.
+Twelve configurations ("cells"), chosen before the planner ran, train on two texts for 3 minutes; the best three for
+each text with two seeds for 10; the best for one text for 30. Each time they are compared with the planner's own run.
+All use the planner's schedule, so that the comparison is about the choice of model, vocabulary, context and batch.
 
-A run has one thread, and its minutes are those of its processor's time: other programs may run beside it, as do two
-runs at a time. What counts is bits per byte on the last tenth of the text, which no run has seen, each token predicted
-with at least half a context before it.
+A run has one thread and its minutes are processor time, so other programs, and a second run, may run at the same time.
+The result is bits per byte on the last tenth of the text, which no run has seen, with at least half a context before
+each predicted token.
 
-The stage "variants" changes one thing of the plan's own run at a time, for three minutes.
+The stage "variants" changes one setting of the planned run at a time, for three minutes.
 
-`LLM_STUDIO_BUDGET` names a file to which the runs are added, and from which those that are done are taken, and other
-stages, texts and seeds of the stage of 10 minutes: `out=budget.jsonl stages=3,10,30,peer texts=french-novels seeds=0
-workers=2`. `--peer PATH` is a checkout of nanoGPT.
+The environment variable `LLM_STUDIO_BUDGET` sets the file with the results of completed runs, which aren't repeated,
+and the stages, texts, and seeds of the 10-minute stage: `out=budget.jsonl stages=3,10,30,peer texts=french-novels
+seeds=0 workers=2`. `--peer PATH` is a checkout of nanoGPT.
 """
 
 import concurrent.futures
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 TEXTS = ("tinyshakespeare.txt", "french-novels")
 PLAN = "plan"
 PEER = "nanoGPT"
-CELLS: dict[str, dict[str, object]] = {  # as someone would choose them who knows the presets
+CELLS: dict[str, dict[str, object]] = {  # choices of someone who knows the presets
     "nano": {},
     "nano, vocabulary 512": {"model.vocab_size": 512},
     "nano, vocabulary 1,024": {"model.vocab_size": 1024},
@@ -53,7 +53,7 @@ CELLS: dict[str, dict[str, object]] = {  # as someone would choose them who know
     "256 wide, 6 layers": {"model.d_model": 256, "model.n_heads": 8, "model.n_layers": 6, "model.d_ff": 704,
                            "model.vocab_size": 4096, "training.batch_size": 8},
 }  # fmt: skip
-VARIANTS: dict[str, dict[str, object]] = {  # of the plan's own run
+VARIANTS: dict[str, dict[str, object]] = {  # of the planned run
     "dropout 0": {"model.dropout": 0.0, "training.weight_decay": 0.1},
     "dropout 0.1": {"model.dropout": 0.1, "training.weight_decay": 0.1},
     "dropout 0.2": {"model.dropout": 0.2, "training.weight_decay": 0.1},
@@ -69,13 +69,13 @@ VARIANTS: dict[str, dict[str, object]] = {  # of the plan's own run
     "head of its own": {"model.tie_embeddings": False},
 }
 _WRITES = 10.0
-"""Minutes from which on the real words of what a run writes are counted, too."""
+"""For runs of at least this many minutes, the real words in generated text are counted, too."""
 SCHEDULE: dict[str, object] = {"training.schedule": "linear", "training.threads": 1}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training. `cell` is one of CELLS, or PLAN, or PLAN with one of VARIANTS, or PEER."""
+    """One run. `cell` is one of CELLS, or PLAN, or PLAN with one of VARIANTS, or PEER."""
 
     text: str
     cell: str
@@ -84,7 +84,7 @@ class Run:
 
 
 def main(peer: Path | None = None) -> None:
-    """Do the runs that are missing, and print what came out."""
+    """Do the missing runs and print the results."""
     if not REAL_TEXTS.is_dir():
         print("the real texts are not at hand")
         return
@@ -109,7 +109,7 @@ def main(peer: Path | None = None) -> None:
 
 
 class Runs:
-    """The runs that are done, kept in a file. `workers` runs at a time."""
+    """The completed runs, stored in a file. `workers`: number of parallel runs."""
 
     def __init__(self, path: Path, workers: int, peer: Path | None) -> None:
         self._path, self._workers, self._peer = path, workers, peer
@@ -119,7 +119,7 @@ class Runs:
             self._done[Run(**row.pop("run"))] = row
 
     def do(self, runs: Iterable[Run]) -> None:
-        """Those of `runs` that aren't done."""
+        """Do those of `runs` that aren't done yet."""
         with concurrent.futures.ThreadPoolExecutor(self._workers) as pool:
             done = {pool.submit(self._one, run): run for run in runs if run not in self._done}
             for future in concurrent.futures.as_completed(done):
@@ -130,7 +130,7 @@ class Runs:
                 print(f"{run}: {row['bits']:.4f} bits per byte", flush=True)
 
     def best(self, text: str, minutes: float) -> list[str]:
-        """The hand-made cells, the best first."""
+        """The hand-made cells, best first."""
         scores: dict[str, list[float]] = {}
         for run, row in self._done.items():
             if (run.text, run.minutes) == (text, minutes) and run.cell in CELLS:
@@ -138,7 +138,7 @@ class Runs:
         return sorted(scores, key=lambda cell: statistics.fmean(scores[cell]))
 
     def print(self) -> None:
-        """A table for each text and time."""
+        """Print a table for each text and time."""
         for text, minutes in sorted({(run.text, run.minutes) for run in self._done}):
             print(f"\n{text}, {minutes:g} minutes of one core, bits per byte:")
             of_cell: dict[str, list[float]] = {}
@@ -160,7 +160,7 @@ class Runs:
         return f"  real words {' '.join(rates)}" if rates else ""
 
     def _one(self, run: Run) -> dict[str, Any]:
-        """In a process of its own."""
+        """The result of a run in a separate process."""
         command = [sys.executable, "-m", "tests.benchmarks.budget", json.dumps(asdict(run))]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         if run.cell == PEER:
@@ -176,14 +176,14 @@ class Runs:
 
 
 def _count_processor_time() -> None:
-    """Let the clocks of the training and of what is measured before it tell this process's processor time."""
+    """Make the clocks of training, and of the measurements before it, count this process's processor time."""
     from llm_studio.training import clock
 
     time.perf_counter = clock.awake_seconds = time.process_time
 
 
 def _split(text: str, folder: Path) -> tuple[Path, Path]:
-    """The text without its last tenth, and that."""
+    """Paths of two files: the text without its last tenth, and the last tenth."""
     source, learned, held_out = REAL_TEXTS / text, folder / "texts", folder / "held-out.txt"
     if source.is_file():
         learned.mkdir()
@@ -244,7 +244,7 @@ def _ours(run: Run) -> dict[str, Any]:
 # --- nanoGPT ---------------------------------------------------------------------------------------------------------
 
 _CALIBRATION = (20, 120)
-"""Steps of two short runs, whose difference tells what a step takes."""
+"""Steps of two short runs, whose difference gives the time per step."""
 _SCORE = """
 import json, math, sys
 import numpy as np, torch
@@ -267,7 +267,7 @@ print(nats / count / math.log(2))
 
 
 def _peer(run: Run, peer: Path) -> dict[str, Any]:
-    """Bits per byte of nanoGPT's example for a processor, its steps and its decay scaled to the time. ASCII only."""
+    """Bits per byte of nanoGPT's example for a CPU, with its steps and decay scaled to the time. ASCII only."""
     import psutil
 
     from tests.benchmarks.peers import EXAMPLE, write_characters
@@ -277,7 +277,7 @@ def _peer(run: Run, peer: Path) -> dict[str, Any]:
         write_characters(data, (REAL_TEXTS / run.text).read_text(encoding="ascii"))
 
         def train(steps: int) -> float:
-            """Train, and give the processor time it took."""
+            """Train, and return the seconds of processor time it took."""
             options = EXAMPLE | {
                 "dataset": data, "out_dir": data, "device": "cpu", "dtype": "float32", "compile": False,
                 "gradient_accumulation_steps": 1, "always_save_checkpoint": True, "log_interval": 1000,

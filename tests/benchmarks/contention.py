@@ -1,8 +1,9 @@
-"""What training and generation keep of their speed beside other programs: `python -m tests.benchmarks contention`.
+"""Fraction of their speed that training and generation keep beside other programs: `python -m tests.benchmarks
+contention`.
 
-On two cores, beside N programs that each occupy one, at least 0.8 / (N + 1) of the speed alone is to be kept. Beside it
-the same with threads that spin while they wait, as OpenMP does by default: alone, they are to be no faster. Rounds in
-which further programs used the processor are left out; the medians of at least three others are printed.
+On two cores, while N programs occupy a core each, at least 0.8 / (N + 1) of the undisturbed speed should be kept. The
+same is measured with threads that spin while they wait, OpenMP's default: undisturbed, they should not be faster.
+Rounds in which further programs used the processor are left out; the medians of at least three others are printed.
 """
 
 import json
@@ -23,14 +24,14 @@ from llm_studio.openmp import WAITING, wait_briefly
 CORES, MOST_BUSY, ROUNDS, MOST_ROUNDS = 2, 2, 3, 6
 SECONDS = {"training": 1.5, "generation": 1.0}
 SETTLING = 4.0
-"""Seconds in which a run finds out how many threads are best, before it is measured."""
+"""Seconds for a run to find the best number of threads, before it is measured."""
 FOREIGN = 0.3
-"""Cores that further programs may use on average in a round that counts."""
+"""Maximum number of cores that further programs may use on average; rounds with more are left out."""
 PRESET = "nano"
 
 
 def main() -> None:
-    """Print the speeds, and what is kept of them."""
+    """Print the speeds, and the fractions that are kept."""
     if hasattr(os, "sched_setaffinity"):  # inherited by all processes
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     workers = {"program": Worker("program"), "spinning": Worker("spinning")}
@@ -54,13 +55,13 @@ def main() -> None:
 
 
 def _round(workers: dict[str, "Worker"]) -> tuple[dict[tuple[str, str, int], float], float]:
-    """Each speed once, and how many cores further programs used meanwhile."""
+    """Each speed, measured once, and the number of cores that further programs used meanwhile."""
     found: dict[tuple[str, str, int], float] = {}
     before = other_programs.usage()
     for count in range(MOST_BUSY + 1):
         busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _n in range(count)]
         try:
-            time.sleep(0.2)  # until they are
+            time.sleep(0.2)  # until they are running
             workers["program"].rate("settling", SETTLING)
             for kind, seconds in SECONDS.items():
                 for name, worker in workers.items():
@@ -86,7 +87,7 @@ class Worker:
     """A process that trains and generates on request."""
 
     waiting: str
-    """"program": how its threads wait; "spinning": OpenMP's default."""
+    """How its threads wait: "program", as in the program; "spinning", OpenMP's default."""
     _process: "subprocess.Popen[str]" = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,11 +105,11 @@ class Worker:
         return float(self._process.stdout.readline())
 
     def end(self) -> None:
-        """Have it end."""
+        """End the process."""
         self._process.communicate()
 
 
-# --- In the process of a worker ---------------------------------------------------------------------------------
+# --- In a worker's process --------------------------------------------------------------------------------------
 
 
 def _serve(folder: str, controlled: bool) -> None:
@@ -124,7 +125,7 @@ def _serve(folder: str, controlled: bool) -> None:
 
 
 def _training(folder: Path, controlled: bool) -> Callable[[], int]:
-    """A step of a training run; returns the tokens it learned from. `controlled`: its threads make room for others."""
+    """A function that does one training step and returns its number of tokens. `controlled`: use `ThreadControl`."""
     import numpy as np
 
     from llm_studio.config.presets import load_preset
@@ -152,7 +153,7 @@ def _training(folder: Path, controlled: bool) -> Callable[[], int]:
 
 
 def _generation() -> Callable[[], int]:
-    """Some tokens of a text; returns how many."""
+    """A function that generates some tokens and returns their number."""
     from llm_studio.config.presets import load_preset
     from llm_studio.inference.generate import generate
     from llm_studio.model.transformer import Transformer

@@ -1,7 +1,7 @@
-"""A project damaged in every file in ten ways, and everything done with it: `python -m tests.benchmarks damage`.
+"""Damages every file of a project in ten ways and tries all operations on it: `python -m tests.benchmarks damage`.
 
-No traceback, no hang, nothing hidden that is whole, nothing wrong used in silence, nothing lost. `--case FILE:WAY:SEED`
-repeats one; it prints what each operation came to.
+Expected: no traceback, no hang, no intact data hidden, no damaged data used silently, nothing lost. `--case
+FILE:WAY:SEED` repeats one case and prints the result of each operation.
 """
 
 import sys
@@ -15,11 +15,11 @@ from tests.damage import cases, project
 from tests.damage.run import Result, run, table
 
 SEEDS = 3
-"""Of each way of damaging that depends on chance."""
+"""Number of seeds for each random way of damaging."""
 
 
 def main(only: Sequence[str] = (), seeds: int = SEEDS) -> None:
-    """Damage, try, print."""
+    """Damage the files, try the operations, print the results."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "base"
         place.mkdir()
@@ -37,7 +37,7 @@ def main(only: Sequence[str] = (), seeds: int = SEEDS) -> None:
 
 
 def _with_chat(text: str, files: Sequence[str]) -> str:
-    """A chat has the moment of its making in its name."""
+    """The case with the name of this project's chat, since a chat's name contains the time of its creation."""
     chat = next(file for file in files if "/chat-" in file)
     file, way, seed = text.rsplit(":", 2)
     return f"{chat if '/chat-' in file else file}:{way}:{seed}"

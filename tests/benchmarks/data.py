@@ -1,12 +1,11 @@
-"""From texts to tokens: peak memory at three sizes, which must not grow, and speed beside the bare libraries.
+"""From texts to tokens: peak memory at three sizes, which must not grow, and speed compared with the bare libraries.
 
     python -m tests.benchmarks.data [FACTOR]       sizes of 1, 2 and 4 GB times FACTOR
     LLM_STUDIO_DATA_FACTOR=0.05 python -m tests.benchmarks data
 
-Each figure comes from a process of its own; the memory is that of the process and of all it starts, looked at fifty
-times a second. The texts are built-in stories with what cleaning has to do: every third with decomposed accents,
-trailing blanks, blank lines, remains of HTML or a page's header; and some documents of several megabytes. At the end,
-PDF and EPUB in pages per second (`pages.py`).
+Each figure comes from a separate process; the memory includes its child processes and is sampled fifty times a second.
+The texts are built-in stories. Every third needs cleaning: decomposed accents, trailing blanks, blank lines, remains of
+HTML or page headers; some documents have several megabytes. At the end, PDF and EPUB in pages per second (`pages.py`).
 """
 
 import json
@@ -32,7 +31,7 @@ from tests.benchmarks import pages
 
 GIGABYTES = (1, 2, 4)
 SPEED_MEGABYTES = 200
-"""Of the text that the speed is measured on, times the factor, but 10 at least."""
+"""Megabytes of text on which the speed is measured, times the factor, but at least 10."""
 ROUNDS = 3
 VOCABULARY = 4096
 ALL_RULES = {
@@ -57,7 +56,7 @@ def main() -> None:
 
 
 def _written(folder: Path, megabytes: float) -> tuple[Project, int, float]:
-    """A project with so many megabytes of texts, its documents and its megabytes."""
+    """A project with about `megabytes` of texts, its number of documents and its exact megabytes."""
     project = projects.new_project(folder / f"{megabytes:g}", "nano", "en")
     made = _in_a_process("write", project.root, str(megabytes))
     print(f"{made['megabytes']:.0f} MB, {made['documents']} documents, written in {made['peak_mb']:.0f} MB of memory",
@@ -75,7 +74,7 @@ def _memory(project: Project, documents: int, megabytes: float, name: str, rules
 
 
 def _speed(folder: Path, megabytes: float) -> None:
-    """The whole path beside the libraries, in turns; the ratio is of the medians."""
+    """Compare all steps with the bare libraries, measured alternately; the ratio is that of the medians."""
     project = projects.new_project(folder / "p", "nano", "en")
     projects.change_settings(project, {"tokenizer.max_megabytes": 20})
     written = _in_a_process("write", project.root, str(megabytes))["megabytes"]
@@ -98,7 +97,7 @@ def _in_a_process(what: str, *arguments: str | Path) -> dict[str, Any]:
 
 
 class _Peak:
-    """The most memory that this process and its children hold together while it is open, in MB."""
+    """Peak memory in MB of this process and its children together, within a `with` block."""
 
     def __enter__(self) -> "_Peak":
         self.megabytes = 0.0
@@ -124,7 +123,7 @@ class _Peak:
 
 
 def documents(megabytes: float) -> Iterator[str]:
-    """Documents of so many megabytes in all."""
+    """Documents of at least `megabytes` in all."""
     written = seed = 0
     while written < megabytes * _MEGA:
         long: list[str] = []
@@ -145,7 +144,7 @@ def documents(megabytes: float) -> Iterator[str]:
                     pass
             written += len(text.encode())
             yield text
-        for copies in range(3):  # a few long ones, each another
+        for copies in range(3):  # a few long, different ones
             text = "\n\n".join(long[copies::3]) * 3
             written += len(text.encode())
             yield text
@@ -163,7 +162,7 @@ def write(root: Path, megabytes: str) -> dict[str, Any]:
 
 
 def plan(root: Path) -> dict[str, Any]:
-    """The scan alone: cleaning, and what is decided of each document."""
+    """The scan alone: cleaning, and the decision for each document."""
     import pickle
 
     from llm_studio.data.corpus.corpus import Corpus
@@ -174,14 +173,14 @@ def plan(root: Path) -> dict[str, Any]:
 
 
 def tokenizer(root: Path) -> dict[str, Any]:
-    """A tokenizer trained on the corpus, in the process that the program starts for it."""
+    """A tokenizer trained on the corpus, in the child process that the program starts for it."""
     from llm_studio.workflows.tokenizer.train import train_tokenizer
 
     return {"vocabulary": train_tokenizer(Project.open(root), Job(), VOCABULARY).vocab_size}
 
 
 def prepare(root: Path) -> dict[str, Any]:
-    """The tokens, as the program makes them: a scan, then cleaning again, encoding and writing."""
+    """The tokens, prepared as in the program: a scan, then cleaning again, encoding and writing."""
     from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 
     return {"tokens": prepare_tokens(Project.open(root), Job()).train_tokens}

@@ -1,7 +1,7 @@
-"""Memory and time told before a training, beside those of a real one, each preset in a process of its own.
+"""Compares the forecast of memory and time with a real run, each preset in a separate process.
 
-`python -m tests.benchmarks forecast` does nano, mini and small; LLM_STUDIO_PRESETS names others. Memory is the growth
-of the process over what it holds after importing torch; the texts are random words, as they cost the same.
+`python -m tests.benchmarks forecast` does nano, mini and small; LLM_STUDIO_PRESETS names others. Memory is measured in
+addition to that of the process after importing torch; the texts are random words, which cost the same as real ones.
 """
 
 import json
@@ -18,7 +18,7 @@ STEPS = {"nano": 150, "mini": 20, "small": 6, "medium": 4, "gpt2": 3}
 
 
 def main() -> None:
-    """Print forecast, measured and error for each preset."""
+    """Print forecast, measurement and error for each preset."""
     for preset in os.environ.get("LLM_STUDIO_PRESETS", "nano mini small").split():
         with tempfile.TemporaryDirectory() as folder:
             made = _apart(preset, folder)
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def train_apart(folder: str, preset: str) -> dict[str, float]:
-    """A real training in a process of its own: bytes above what torch takes, median seconds of a step."""
+    """A real run in a separate process: peak bytes beyond those of torch, median seconds per step."""
     made = _apart(preset, folder, "train")
     made.check_returncode()
     return json.loads(made.stdout.splitlines()[-1])
@@ -53,7 +53,7 @@ def _apart(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def prepare_and_report(preset: str, folder: str) -> None:
-    """Make a project with random words and print its forecast."""
+    """Create a project with random words and print its forecast."""
     from llm_studio.jobs import Job
     from llm_studio.workflows import projects
     from llm_studio.workflows.data import sources
@@ -91,7 +91,7 @@ def prepare_and_report(preset: str, folder: str) -> None:
 
 
 def train_here(preset: str, folder: str) -> None:
-    """Train some steps and print what they took."""
+    """Train some steps and print their memory and time."""
     import psutil
     import torch
 

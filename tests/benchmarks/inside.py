@@ -1,11 +1,12 @@
-"""What it costs to look inside a model: `nano` and `small` on a text as long as their context, without the window; then
-in the window while a model trains, see `inside_window.py`.
+"""Cost of inspecting a model: `nano` and `small` on a text as long as their context, without the window; then in the
+window while a model trains, see `inside_window.py`.
 
-Each in a process of its own, on two cores, after two tokens were read: what torch loads at its first use isn't counted.
-Times are medians, beside them half of the processor time, which is what an idle machine would take; memory is the peak
-above the process with the loaded model. Bars for `small` with 512 tokens: under 2 s and 300 MB for the trace with
-everything computed from it. A moment, from a snapshot on the disk to the logit lens of a text: under 300 ms for `nano`,
-2 s for `small`; and the attention of a moment, which is drawn before what its heads do is known.
+Each is measured in a separate process, on two cores, after a text of two tokens, so that what torch loads at its first
+use isn't counted. Times are medians, followed by half of the processor time, which is what an idle machine would take;
+memory is the peak in addition to the process with the loaded model. Limits for `small` with 512 tokens: 2 s and 300 MB
+for the trace with everything computed from it. For a moment, from a snapshot on disk to the logit lens of a text:
+300 ms for `nano`, 2 s for `small`; the same for the attention of a moment, which is drawn before the scores of its
+heads are known.
 """
 
 import contextlib
@@ -34,12 +35,12 @@ from tests.tokenizers import byte_level, of_pairs
 
 ROUNDS, CORES = 5, 2
 BARS = {"nano": (None, 0.3), "small": (2.0, 2.0)}
-"""Seconds for everything, and for a moment."""
+"""Limits in seconds: for everything, and for a moment."""
 MEMORY_BAR = 300e6
 
 
 def main() -> None:
-    """Print times and memory of both presets, then how late the window is."""
+    """Print times and memory of both presets, then the delays of the window."""
     print(f"load of the machine: {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "")
     for preset, (everything, moment) in BARS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -89,7 +90,7 @@ def _measure(preset: str, folder: str, answer: Connection) -> None:
 
 
 def _views(session: InsideSession) -> dict[str, Callable[[list[int]], object]]:
-    """Each view; those after the first use its trace."""
+    """The views by name; all after the first use its trace."""
     from llm_studio.inference.heads import score_heads
     from llm_studio.inference.trace import trace
 
@@ -106,7 +107,7 @@ def _views(session: InsideSession) -> dict[str, Callable[[list[int]], object]]:
 
 
 def _everything(session: InsideSession, text: list[int]) -> None:
-    """The trace, and all that is computed from it, each result held while the next one is computed."""
+    """The trace and everything computed from it; all results are kept in memory at the same time."""
     held = [
         session.attention(text, Job()), session.lens(text, Job()), session.surprise(text, Job()),
         session.contributions(text, Job(), len(text) - 1),
@@ -123,7 +124,7 @@ def _attention_of_moment(session: InsideSession, text: list[int]) -> None:
 
 
 def _median(runs: list[Callable[[], object]]) -> tuple[float, float]:
-    """Seconds of a run, and of the processor in it."""
+    """Median seconds of a call, and of its processor time."""
     seconds: list[float] = []
     used: list[float] = []
     for run in runs:
@@ -135,7 +136,7 @@ def _median(runs: list[Callable[[], object]]) -> tuple[float, float]:
 
 
 def _forget_peak() -> None:
-    """Let the peak of this process begin again, where the system can (Linux)."""
+    """Reset the peak memory of this process, if the system supports it (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 

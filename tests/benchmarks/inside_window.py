@@ -1,9 +1,9 @@
-"""The tab Inside while a model trains in the same window: how late the event loop is as moments pass.
+"""The Inside tab while a model trains in the same window: delays of the event loop when moments change.
 
-A timer of 10 ms in the UI thread records how late it is while the slider of the moments is moved 25 times a second, in
-each view, alone and beside a pinned moment, and while the moments play. The model that is looked at is a `nano` of 60
-steps; another one trains. Other programs on the machine make the timer late too, so the load is printed, how
-late it is while nothing moves, and how long the UI thread itself computed, which an idle machine would show at best.
+A timer of 10 ms in the UI thread records its delay while the slider of the moments is moved 25 times a second, in each
+view, with and without a pinned moment, and while the moments play. The inspected model is a `nano` after 60 steps;
+another one trains. Other programs on the machine delay the timer, too, so the load, the delay while nothing moves, and
+the time that the UI thread itself computed are also printed; the latter is the best that an idle machine could reach.
 """
 
 import os
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 MOVES, PACE = 60, 40
 """Moves of the slider in each view, and the milliseconds between two."""
 DONE = 60
-"""Steps of the run that is looked at."""
+"""Steps of the inspected run."""
 PLAYED = 5.0
 """Seconds for which the moments play."""
 VIEWS = ("surprise", "attention", "lens", "contributions", "embeddings")
-"""Without the parts, whose every moment reads thousands of tokens: nobody scrubs there."""
+"""All views except the parts: there each moment needs thousands of tokens, and the slider isn't dragged."""
 
 
 def main() -> None:
@@ -48,7 +48,8 @@ def main() -> None:
 
 
 class _Delays:
-    """How late a timer is, by phase, with what its thread computed since the last time; and moves of the slider."""
+    """Delays of a timer by phase, each with the computing time of its thread since the last tick; and the durations of
+    slider moves."""
 
     def __init__(self) -> None:
         self.phase = ""
@@ -63,7 +64,7 @@ class _Delays:
         self._last = now()
 
     def show(self) -> None:
-        """Print them."""
+        """Print the delays and the durations."""
         load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
         everything = [delay for phase, late in self.late.items() if phase != "nothing moves" for delay in late]
         for phase, late in (*self.late.items(), ("all of it", everything)):
@@ -72,7 +73,7 @@ class _Delays:
 
 
 def _script(window: "MainWindow", delays: _Delays) -> Generator[int]:
-    """What the user does; yields the milliseconds until the next move."""
+    """The user's actions; yields the milliseconds until the next one."""
     page = cast("InsidePage", window.pages["inside"])
     window.go_to("inside")
     yield 1500
@@ -108,7 +109,7 @@ def _script(window: "MainWindow", delays: _Delays) -> Generator[int]:
 
 
 def _window() -> "MainWindow":
-    """A window that collects Python's garbage as the program does."""
+    """A window with the program's garbage collection."""
     from llm_studio.ui.language import set_language
     from llm_studio.ui.preferences import Preferences
     from llm_studio.ui.window.garbage import Collector
@@ -124,7 +125,7 @@ def _window() -> "MainWindow":
 
 
 def _measure(root: str) -> None:
-    """Train in a window, and look inside another run's model meanwhile."""
+    """Train in a window while the model of another run is inspected."""
     from PySide6.QtCore import Qt, QTimer
 
     from llm_studio.events import StepDone

@@ -1,7 +1,7 @@
-"""Kills in the middle of trainings, at random moments and inside saves: `python -m tests.benchmarks.kills [KILLS]`.
+"""Kills a run at random moments, also while it saves: `python -m tests.benchmarks.kills [KILLS]`.
 
-After each one the run is resumed; at the end its weights are compared, bit for bit, with those of a run that was
-never killed. `python -m tests.benchmarks.kills 20 window` kills a window that trains, and presses *Resume* in the next.
+After each kill the run is resumed; at the end its weights are compared, bit for bit, with those of a run that was never
+killed. `python -m tests.benchmarks.kills 20 window` kills a window that trains, and presses *Resume* in the next one.
 """
 
 import contextlib
@@ -26,15 +26,15 @@ from tests.tiny import project_with_tokens
 
 KILLS = 100
 STEPS_PER_KILL = 25
-"""Of the whole run, so that it isn't over before the last kill."""
+"""Steps of the run per kill, so that it doesn't end before the last one."""
 MOST_STEPS = 40
-"""Steps after which a process is killed: a random number up to this one."""
+"""A process is killed after a random number of steps up to this one."""
 INSIDE_SAVES = 0.5
-"""Share of the kills that wait for a save to begin."""
+"""Fraction of the kills that wait for a save to begin."""
 
 
 RUN = "run-1"
-"""As the window names the first one."""
+"""The name that the window gives the first run."""
 
 
 def main(kills: int = KILLS, window: bool = False) -> None:
@@ -43,7 +43,7 @@ def main(kills: int = KILLS, window: bool = False) -> None:
     changes: dict[str, Any] = {
         "training.max_steps": STEPS_PER_KILL * kills + 50, "training.checkpoint_interval": 50,
         "training.eval_interval": 500, "training.eval_sequences": 8,
-        "training.checkpoint_minutes": 0.002,  # a save each eighth of a second, beside the training
+        "training.checkpoint_minutes": 0.002,  # a save every eighth of a second, in the background
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         project, whole = (project_with_tokens(Path(folder) / name) for name in ("killed", "whole"))
@@ -71,7 +71,7 @@ def main(kills: int = KILLS, window: bool = False) -> None:
 
 
 def _killed(project: Project, window: bool, chance: random.Random, wait_for_save: bool) -> bool | None:
-    """Train in a process and kill it: whether inside a save; None where it reached its end before."""
+    """Train in a process and kill it; returns whether it was killed while saving, None if it ended before."""
     command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", RUN, "--json"]
     command += ["--resume"] if registry.folder(project, RUN).exists() else []
     if window:
@@ -84,7 +84,7 @@ def _killed(project: Project, window: bool, chance: random.Random, wait_for_save
         steps -= '"event": "step"' in line
         if not steps:
             break
-    reader = threading.Thread(target=process.stdout.read)  # a full pipe would hold the training up, but not its saves
+    reader = threading.Thread(target=process.stdout.read)  # a full pipe would block the training, but not its saves
     reader.start()
     while wait_for_save and process.poll() is None and _unfinished(project) <= before:
         time.sleep(0.0002)
@@ -100,7 +100,7 @@ def _killed(project: Project, window: bool, chance: random.Random, wait_for_save
 
 
 def _unfinished(project: Project) -> set[tuple[str, int]]:
-    """What a save has begun, or had begun when it was killed: names and when they last changed."""
+    """The files of a save in progress, or of one that was killed: names and modification times."""
     found: set[tuple[str, int]] = set()
     for path in registry.folder(project, RUN).glob("step-*.partial"):
         with contextlib.suppress(FileNotFoundError):  # the save has just ended

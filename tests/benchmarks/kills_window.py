@@ -1,7 +1,7 @@
-"""A window, offscreen, that trains a project's run to its end: `python -m tests.benchmarks.kills_window PROJECT`.
+"""An offscreen window that trains a project's run to its end: `python -m tests.benchmarks.kills_window PROJECT`.
 
-It presses what a user would: *Resume* where a run was interrupted, else *Start training*. Each step is a line of JSON,
-as from `llm-studio train --json`.
+It presses the button that a user would: *Resume* if a run was interrupted, otherwise *Start training*. Each step is
+printed as a line of JSON, as by `llm-studio train --json`.
 """
 
 import sys
@@ -19,7 +19,7 @@ from llm_studio.ui.window.main_window import MainWindow
 
 
 class Trainer:
-    """Presses the button as soon as the window is ready for it, and ends the program when the run has ended."""
+    """Presses the button as soon as it is enabled, and ends the program when the run has ended."""
 
     def __init__(self, root: Path) -> None:
         self.app = make_application()

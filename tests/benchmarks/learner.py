@@ -1,4 +1,4 @@
-"""The program's own step without what surrounds it in a run, so that benchmarks may time it and compare losses."""
+"""The program's training step without the rest of a run, so that benchmarks can time it and compare losses."""
 
 import time
 
@@ -14,7 +14,7 @@ from llm_studio.training.optim.schedule import learning_rate
 
 
 class Learner:
-    """A model that learns by the settings: their optimizer, schedule, precision and seed."""
+    """A model trained with the optimizer, schedule, precision and seed of the settings."""
 
     def __init__(self, settings: Settings, vocabulary: int) -> None:
         self._settings = settings.training
@@ -26,7 +26,7 @@ class Learner:
         self.step = 0
 
     def learn(self, sequences: NDArray[np.int64]) -> float:
-        """One step on (sequences, context + 1) tokens; its seconds."""
+        """Do one step on (sequences, context + 1) tokens; returns its seconds."""
         began = time.perf_counter()
         self.step += 1
         self._optimizer.set_learning_rate(learning_rate(self.step, self._settings))

@@ -1,4 +1,4 @@
-"""What a small model learns on real texts: validation loss beside the bigram's."""
+"""Validation loss of a small model on real texts, compared with the bigram's."""
 
 import tempfile
 from pathlib import Path
@@ -34,7 +34,8 @@ def learn(text: Path, vocabulary: int, steps: int, batch: int = 32) -> tuple[flo
     """(validation loss of a nano model, bigram loss), in nats per token."""
     with tempfile.TemporaryDirectory() as folder:
         project = projects.new_project(Path(folder) / "p", "nano")
-        # the texts as they came: so few steps end before or after the loss falls steeply, which any change can move
+        # unchanged texts: with so few steps, any change decides whether the run ends before or after the steep decrease
+        # of the loss
         projects.change_settings(project, {"data.tidy_spaces": False, "data.remove_invisible": False})
         sources.add_files(project, text, Job())
         train_tokenizer(project, Job(), vocabulary)

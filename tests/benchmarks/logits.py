@@ -1,7 +1,7 @@
-"""What it spares not to hold all logits: a step of `small` at a vocabulary of 32,000, 32 sequences of 512 tokens.
+"""Savings from not storing all logits: a step of `small` at a vocabulary of 32,000, 32 sequences of 512 tokens.
 
-Peak memory beside what the process held before the model, and seconds of a step, forward and backward. Each way in a
-process of its own, in turns.
+Measures the peak memory in addition to that of the process before the model, and the seconds of a step, forward and
+backward. Each variant runs in a separate process, alternately.
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ SEQUENCES = 32
 
 
 def main() -> None:
-    """Print both ways and what one is of the other."""
+    """Print memory and time of both variants, and their ratios."""
     found: dict[str, list[tuple[int, float]]] = {"plain": [], "ours": []}
     for _round in range(ROUNDS):
         for way, kept in found.items():

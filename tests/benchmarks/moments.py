@@ -1,11 +1,11 @@
-"""What the timeline of a run costs, and how precise its weights are: `python -m tests.benchmarks moments`.
+"""Cost of a run's timeline, and precision of its weights: `python -m tests.benchmarks moments`.
 
-The built-in stories, preset nano, by its own settings but for the number of steps. Figures of cost, as ratios:
-- the seconds that texts and weights took within the run, and the processor time of the texts: where other programs
-  come and go, the former says more about them;
-- the processor time of a whole run beside one without a timeline, in turns.
+The built-in stories, preset nano with its own settings except the number of steps. The costs, as ratios:
+- the seconds that texts and weights took within the run, and the processor time of the texts, which depends less on
+  other programs that start and stop;
+- the processor time of a whole run compared with one without a timeline, measured alternately.
 
-Then the time to read the timeline, and bits per byte with the weights as they were trained, in float16 and in int8.
+Then the time to read the timeline, and bits per byte with the original weights, in float16 and in int8.
 """
 
 import os
@@ -30,12 +30,12 @@ from llm_studio.workflows.training.moments import read_moments
 from llm_studio.workflows.training.train import train
 
 STEPS = int(os.environ.get("LLM_STUDIO_STEPS", "2000"))
-"""Of the run whose parts are measured: by default those of the preset."""
+"""Steps of the run whose parts are measured; by default those of the preset."""
 TURNS, SHORT = 2, 400
-"""Runs with and without, of so many steps."""
+"""Number of pairs of runs with and without a timeline, and their steps."""
 STORIES = 12_000
 TOKENS = 200_000
-"""Scored for bits per byte."""
+"""Number of tokens evaluated for bits per byte."""
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _parts(project: Project) -> None:
-    """The seconds within one run."""
+    """Print the time that texts and weights take within one run."""
     spent = {"texts": 0.0, "all": 0.0, "texts' processor time": 0.0}
 
     def timed(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,7 +96,7 @@ def _reading(project: Project) -> None:
 
 
 def _precision(project: Project) -> None:
-    """The same weights in float32, float16 and int8."""
+    """Compare the same weights in float32, float16 and int8."""
     saved = checkpoint.listed(registry.folder(project, "whole"))[-1]
     tokenizer, losses = saved.tokenizer_json(), {"float32": _bits(project, str(saved.path))}
     size = 2 * sum(tensor.numel() for tensor in saved.weights().values())
@@ -115,11 +115,11 @@ def _bits(project: Project, reference: str) -> float:
 
 
 def _nothing(self: Timeline, now: TrainingProgress) -> None:
-    """No timeline."""
+    """Replaces `Timeline.record`: no timeline."""
 
 
 def _turns(project: Project) -> None:
-    """The processor time of runs with and without a timeline."""
+    """Print the processor time of runs with and without a timeline."""
     changes = {"training.max_steps": SHORT, "training.checkpoint_interval": SHORT, "training.eval_interval": SHORT}
     ratios: list[float] = []
     for turn in range(TURNS):

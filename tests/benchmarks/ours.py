@@ -1,7 +1,7 @@
-"""The program's side of `peers.py`: its own model, optimizer and schedule on a dataset in nanoGPT's format.
+"""This program's side of `peers.py`: its model, optimizer and schedule on a dataset in nanoGPT's format.
 
 `python -m tests.benchmarks.ours FOLDER SETTINGS` trains and prints, as JSON, the seconds of each step and the losses.
-`SETTINGS` are changes by dotted name, and `preset`, `steps` (fewer than the schedule spans, without evaluations).
+`SETTINGS` are changes by dotted name, and `preset`, `steps` (fewer than the schedule's, without evaluations).
 """
 
 import json
@@ -17,7 +17,7 @@ from tests.benchmarks.learner import Learner
 
 EVALUATE = 10
 SEQUENCES = 1200
-"""Of the validation split, evenly spaced."""
+"""Number of evenly spaced sequences of the validation split."""
 
 
 def main(folder: Path, options: dict) -> None:
@@ -25,7 +25,7 @@ def main(folder: Path, options: dict) -> None:
     preset, steps = options.pop("preset", "small"), options.pop("steps", None)
     settings = load_preset(preset).replaced({"training.threads": torch.get_num_threads()} | options)
     train, validation = (np.fromfile(folder / f"{name}.bin", np.uint16).astype(np.int64) for name in ("train", "val"))
-    vocabulary = pickle.loads((folder / "meta.pkl").read_bytes())["vocab_size"]  # written by peers.py a moment ago
+    vocabulary = pickle.loads((folder / "meta.pkl").read_bytes())["vocab_size"]  # just written by peers.py
     learner, length = Learner(settings, vocabulary), settings.model.max_seq_len
     random = np.random.default_rng(settings.training.seed)
     places = np.arange(length + 1)

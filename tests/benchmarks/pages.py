@@ -1,9 +1,9 @@
-"""PDF documents and EPUB books in pages per second, beside the bare library on the same pages.
+"""PDF documents and EPUB books in pages per second, compared with the bare library on the same pages.
 
     python -m tests.benchmarks.pages
 
-The bare libraries give the characters in the order of the file, and the text of each tag; the readers put lines,
-paragraphs and columns in order, join divided words and leave out running heads. Processor time, in turns, medians.
+The bare libraries return the characters in the order of the file, or the text of each tag; the readers order lines,
+paragraphs and columns, join hyphenated words and remove running heads. Medians of processor time, measured alternately.
 """
 
 import statistics
@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from llm_studio.data.sources.stories.grammar import generate_stories
 
 PAGE = 1800
-"""Characters of a page."""
+"""Characters per page."""
 PDF_PAGES, EPUB_PAGES, CHAPTER_PAGES, ROUNDS = 100, 1000, 20, 5
 _LINE, _LINES = 90, 46
 
@@ -48,7 +48,7 @@ def _compare(kind: str, pages: int, ours: Callable[[], int], bare: Callable[[], 
 
 
 def _pdf(path: Path) -> int:
-    """What the reader of PDF does, in this process: the program does it in another."""
+    """The work of the PDF reader, in this process; the program does it in a child process."""
     from llm_studio.data.sources.readers.page_text import texts, without_running_heads
     from llm_studio.data.sources.readers.pdfium import decoded, pages_of
 

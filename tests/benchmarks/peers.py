@@ -1,9 +1,9 @@
-"""Beside another program: any checkout that has nanoGPT's `train.py`. It is run as it is, in a process of its own.
+"""Comparison with another program: any checkout with nanoGPT's `train.py`, run unchanged in a separate process.
 
-Rules: same machine, same number of threads, no compiler on either side, the peer's own split of the text. The clock
-runs from the first step and leaves evaluations out. Other programs come and go while this runs, so no clock of a whole
-run is compared: seconds per step are measured in turns, a few steps of one and then of the other, and a time to a
-loss is a number of steps times the median.
+Rules: same machine, same number of threads, no compiler on either side, the peer's own split of the text. The time
+starts with the first step and excludes evaluations. Since other programs may start and stop meanwhile, whole runs
+aren't compared by the clock: seconds per step are measured alternately, a few steps of each program, and the time to a
+loss is the number of steps times the median.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ EXAMPLE = {  # nanoGPT's README, "I only have a macbook", with config/train_shak
     "lr_decay_iters": 2000, "dropout": 0.0, "learning_rate": 1e-3, "min_lr": 1e-4, "beta2": 0.99, "warmup_iters": 100,
     "eval_interval": 250,
 }  # fmt: skip
-OURS = {  # the same size; as the presets, but for a short run: less momentum, a rate that falls to zero
+OURS = {  # the same size; like the presets, but for a short run: less momentum, a learning rate that decreases to zero
     "model.d_model": 128, "model.n_heads": 4, "model.n_layers": 4, "model.d_ff": 344, "model.max_seq_len": 64,
     "model.dropout": 0.0, "training.optimizer": "muon", "training.learning_rate": 6e-3,
     "training.muon_learning_rate": 0.01, "training.muon_momentum": 0.85, "training.warmup_steps": 10,
@@ -46,7 +46,7 @@ WIDE = {
 
 @dataclass(frozen=True)
 class Ran:
-    """What a training printed: seconds of each step, losses by step; the most memory it had, in bytes."""
+    """The output of a run: seconds of each step, losses by step; and its peak memory in bytes."""
 
     seconds: list[float]
     losses: dict[int, float]
@@ -55,7 +55,7 @@ class Ran:
 
     @property
     def median(self) -> float:
-        """Seconds of a step; the first ones warm up."""
+        """Median seconds per step, without the first ones, which warm up."""
         return statistics.median(self.seconds[2:])
 
 
@@ -101,14 +101,14 @@ def _characters(peer: Path, data: Path, text: str, threads: int) -> None:
 
 
 def write_characters(folder: Path, text: str) -> None:
-    """A text as nanoGPT has it, a number for each character; the last tenth is for validation."""
+    """Write a text in nanoGPT's format, with a number for each character; the last tenth is for validation."""
     known = {character: index for index, character in enumerate(sorted(set(text)))}
     ids, cut = np.array([known[character] for character in text]), int(len(text) * 0.9)
     _write(folder, ids[:cut], ids[cut:], len(known))
 
 
 def _write(folder: Path, train: "np.ndarray", validation: "np.ndarray", vocabulary: int) -> None:
-    """A dataset as nanoGPT has them."""
+    """Write a dataset in nanoGPT's format."""
     folder.mkdir()
     train.astype(np.uint16).tofile(folder / "train.bin")
     validation.astype(np.uint16).tofile(folder / "val.bin")
@@ -116,7 +116,7 @@ def _write(folder: Path, train: "np.ndarray", validation: "np.ndarray", vocabula
 
 
 def _in_turns(peer: Path, data: Path, theirs: dict, ours: dict, threads: int) -> tuple[Ran, Ran]:
-    """The run with the median step of each, out of several runs in turns."""
+    """For each program, the run with the median time per step, out of several alternating runs."""
     rounds = [(_run_peer(peer, data, theirs, threads), _run_ours(data, ours, threads)) for _n in range(ROUNDS)]
     one, other = (sorted(runs, key=lambda ran: ran.median)[ROUNDS // 2] for runs in zip(*rounds, strict=True))
     return one, other
@@ -130,7 +130,7 @@ def _run_peer(peer: Path, data: Path, options: dict, threads: int) -> Ran:
     losses = {int(s): float(v) for s, v in re.findall(r"^step (\d+): .*val loss ([\d.]+)", output, re.MULTILINE)}
     times = {int(s): float(ms) / 1000 for s, ms in re.findall(r"^iter (\d+):.* time ([\d.]+)ms", output, re.MULTILINE)}
     (millions,) = re.findall(r"number of parameters: ([\d.]+)M", output)
-    # the time of a step that comes after an evaluation includes it
+    # the time of a step after an evaluation includes the evaluation
     return Ran([t for step, t in times.items() if step not in losses], losses, memory, float(millions))
 
 
@@ -143,13 +143,13 @@ def _run_ours(data: Path, options: dict, threads: int) -> Ran:
 
 
 def _run(command: list[str], folder: Path, threads: int) -> tuple[str, int]:
-    """What it printed, and its peak memory, looked at fifty times a second."""
+    """The output of a command, and its peak memory in bytes, sampled fifty times a second."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8"
     )
     assert process.stdout is not None
-    # not the system's own figure of a child that has ended: under Linux it counts what the parent held
+    # not the system's figure for an ended child: under Linux it includes memory of the parent
     seen = psutil.Process(process.pid)
     peak, ended = 0, threading.Event()
 

@@ -1,4 +1,4 @@
-"""How long the plot of a run of a million steps takes to draw, and how its curves are smoothed."""
+"""Time to smooth the curves of a run of a million steps, and to draw their plot."""
 
 import os
 import statistics
@@ -10,7 +10,7 @@ _STEPS = 1_000_000
 
 
 def main() -> None:
-    """Print the times of smoothing, of and of a redraw after one more step."""
+    """Print the times of smoothing, and of a redraw after one more step."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PySide6.QtWidgets import QWidget
 

@@ -1,6 +1,7 @@
-"""`prepare` beside the bare library on the same texts, and its peak memory: on ten times the texts, on one long line.
+"""`prepare` compared with the bare library on the same texts, and its peak memory: on ten times the texts, and on one
+long line.
 
-Each figure comes from a process of its own: a large `encode_batch` slows down whatever comes after it in the same one.
+Each figure comes from a separate process: a large `encode_batch` slows down everything after it in the same process.
 """
 
 import json
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def write_line(path: Path, megabytes: int) -> None:
-    """A file of one line of words, of so many megabytes."""
+    """Write a file of about `megabytes` that contains a single line of words."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         written = seed = 0
         while written < megabytes * 1_000_000:
@@ -87,7 +88,7 @@ def _speed(root: Path) -> None:
 
 
 def bare(root: Path) -> dict[str, Any]:
-    """Seconds that the library alone takes for all texts, which are in memory."""
+    """Seconds that the library alone takes for all texts, already in memory."""
     import tokenizers
 
     project = Project.open(root)
@@ -102,7 +103,7 @@ def bare(root: Path) -> dict[str, Any]:
 
 
 def ours(root: Path) -> dict[str, Any]:
-    """Seconds of the scan and of what follows it."""
+    """Seconds of the scan and of the steps after it."""
     project = Project.open(root)
     tokenizer, corpus = Tokenizer.load(project.tokenizer_file), Corpus(project.raw, Settings().data)
     began = time.perf_counter()
@@ -113,14 +114,14 @@ def ours(root: Path) -> dict[str, Any]:
 
 
 def whole(root: Path) -> dict[str, Any]:
-    """The whole step as the program does it, with its peak memory."""
+    """The whole step as in the program, with its peak memory."""
     began = time.perf_counter()
     prepared = prepare_tokens(Project.open(root), Job())
     return {"seconds": time.perf_counter() - began, "peak_mb": peak_mb(), "megabytes": prepared.characters / 1e6}
 
 
 def line(folder: Path) -> dict[str, Any]:
-    """From the file `line.txt` to tokens: seconds of each step and peak memory, of the child that learns too."""
+    """From the file `line.txt` to tokens: seconds per step, peak memory, also that of the tokenizer's child process."""
     project = projects.new_project(folder / "p", "nano", "en")
     projects.change_settings(project, {"tokenizer.max_megabytes": LEARNED_MEGABYTES})
     base = peak_mb()
@@ -140,9 +141,9 @@ def line(folder: Path) -> dict[str, Any]:
 
 
 def peak_mb() -> float:
-    """Most memory that this process has held, in MB."""
+    """Peak memory of this process in MB."""
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage counts what the parent held when it started this process
+    if status.exists():  # getrusage includes memory of the parent when it started this process
         kept = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(kept.split()[1]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

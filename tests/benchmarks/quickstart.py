@@ -1,4 +1,4 @@
-"""The real `llm-studio quickstart`, as a newcomer types it: how long it takes and what comes out."""
+"""The real `llm-studio quickstart`, as a newcomer types it: its time and results."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ BAR = 180
 
 
 def main() -> None:
-    """Print seconds, losses and stories of both languages."""
+    """Print seconds, losses and stories for both languages."""
     for language in ("en", "fr"):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "llm_studio", "quickstart", str(Path(folder) / "q")]

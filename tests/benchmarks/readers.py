@@ -1,7 +1,8 @@
-"""Files of every kind, damaged at random, read and looked at: `python -m tests.benchmarks readers`.
+"""Reads and inspects files of every kind, damaged at random: `python -m tests.benchmarks readers`.
 
-No other error than a sentence, no hang, nothing written, nothing forgotten by the account. Also inside containers: what
-is in a zip or compressed is damaged and packed again. `--case NAME:SEED` repeats one.
+Expected: no errors other than a message for the user, no hang, no files left behind, no losses missing in the account.
+Also inside containers: the contents of zip and compressed files are damaged and packed again. `--case NAME:SEED`
+repeats one.
 """
 
 import bz2
@@ -36,9 +37,9 @@ from tests.data.making import latex, mailbox, notebook, one_of_each, telegram, w
 from tests.data.test_chats import TALK, WHATSAPP
 
 SEEDS, PDFS = 1500, 300
-"""Damaged files of each kind; each PDF costs a process."""
+"""Number of damaged files of each kind; fewer for PDF, since each takes a process."""
 _SECONDS = 20.0
-"""Of the processor, for one file."""
+"""Maximum processor time for one file."""
 _TEXT = "Once upon a time, a fox ran.\n\nThe hen “Zoé” said: 5 more, “no [fox]”.\n" * 12
 _LATEX = r"""\section{Fox}\label{a} L'\'et\'e $x^2$ \[a=b\] % remark
 \begin{tabular}{ll}a & b\end{tabular}\begin{align*}c &= d\end{align*} \footnote{A \emph{note}} \verb|v| \begin{verbatim}
@@ -64,7 +65,7 @@ _MARKS = (
 
 @dataclass
 class Result:
-    """What became of the files of one kind. `peak`: megabytes beyond those before the first."""
+    """The outcomes for the files of one kind. `peak`: megabytes in addition to those before the first file."""
 
     name: str
     outcomes: Counter[str] = field(default_factory=Counter[str])
@@ -74,11 +75,11 @@ class Result:
 
 
 class _TakesTooLongError(Exception):
-    """A file took more than its time."""
+    """A file took longer than `_SECONDS`."""
 
 
 def main(only: Sequence[str] = (), seeds: int = SEEDS) -> None:
-    """Damage, read, print."""
+    """Damage the files, read them, print the outcomes."""
     began = time.monotonic()
     files = samples()
     if only:
@@ -90,7 +91,7 @@ def main(only: Sequence[str] = (), seeds: int = SEEDS) -> None:
     results: list[Result] = []
     for name, content in files.items():
         count = min(PDFS, seeds) if name.endswith(".pdf") else seeds
-        with ProcessPoolExecutor(1, spawn) as pool:  # a process for each, whose peak is that of this kind
+        with ProcessPoolExecutor(1, spawn) as pool:  # a process for each kind, to measure its peak memory
             results.append(pool.submit(_try_all, name, content, range(count)).result())
         print(_line(results[-1]), flush=True)
         for failure in results[-1].failures[:3]:
@@ -101,7 +102,7 @@ def main(only: Sequence[str] = (), seeds: int = SEEDS) -> None:
 
 
 def samples() -> dict[str, bytes]:
-    """A sound file of every kind by its name, and some with more of what their kind can hold."""
+    """The contents of an intact file of every kind by name, and of some that use more features of their kind."""
     rich = {
         "talk.txt": TALK, "whatsapp.txt": WHATSAPP, "rich.tex": latex(_LATEX * 3), "rich.mbox": mailbox([_MAIL, _TEXT]),
         "rich.xml": wiki([("Fox", _WIKI * 3), ("Hen", _TEXT)], "<page><title>R</title><redirect/></page>"),
@@ -125,7 +126,7 @@ def _try_all(name: str, content: bytes, seeds: Sequence[int]) -> Result:
         folder, scratch = Path(place) / "in", Path(place) / "scratch"
         scratch.mkdir()
         tempfile.tempdir = str(scratch)
-        assert _try_one(written(folder, name, content)) == "read", name  # and the libraries are imported
+        assert _try_one(written(folder, name, content)) == "read", name  # this also imports the libraries
         before = _peak()
         for seed in seeds:
             path = written(folder, name, damaged(name, content, random.Random(seed)))
@@ -156,7 +157,7 @@ def _peak() -> float:
 
 
 def _try_one(path: Path) -> str:
-    """Read and look at a file: “read” or “refused”. Raises whatever is wrong."""
+    """Read and inspect a file: "read" or "refused". Any other outcome raises an exception."""
     outcome = "read"
     for reading in ("", "conversations"):
         try:
@@ -176,13 +177,13 @@ def _try_one(path: Path) -> str:
 
 
 def damaged(name: str, content: bytes, chance: random.Random) -> bytes:
-    """`content` damaged at random; half of the containers inside."""
+    """`content` damaged at random; half of the containers are damaged inside."""
     inner = _repack(name, content, chance) if chance.random() < 0.5 else None
     return _damaged(content, chance) if inner is None else inner
 
 
 def _repack(name: str, content: bytes, chance: random.Random) -> bytes | None:
-    """A container with something damaged in it, sound outside; None for other files."""
+    """An intact container with damaged content; None if the file isn't a container."""
     if content.startswith(b"PK"):
         stream = io.BytesIO()
         with zipfile.ZipFile(io.BytesIO(content)) as found, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as out:

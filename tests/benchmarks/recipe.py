@@ -1,11 +1,12 @@
-"""What each ingredient of the training is worth: validation losses at equal steps and at equal time.
+"""Effect of each ingredient of the recipe: validation losses at equal steps and at equal time.
 
-One model is changed by one ingredient at a time. Each learns the same sequences in the same order. Other programs may
-slow a run down, so runs aren't compared by the clock: what a step costs is measured apart, a few steps of each in turns
-in one process, as the median of the ratios to the plain one. The loss at equal time is then read off the
-curve at so many fewer steps as the step is dearer; it is pessimistic, since the rate hasn't fallen to its end there.
+One ingredient of a plain model is changed at a time. All variants learn the same sequences in the same order. Other
+programs may slow a run down, so runs aren't compared by the clock: the cost of a step is measured separately, a few
+steps of each variant alternately in one process, as the median of the ratios to the plain one. The loss at equal time
+is then taken from the curve, at a number of steps divided by this ratio; it is pessimistic, since the learning rate
+hasn't decreased to its final value there.
 
-`LLM_STUDIO_RECIPE` names other steps, presets, texts or ingredients: `steps=300 preset=mini text=stories only=Muon`.
+`LLM_STUDIO_RECIPE` sets other steps, presets, texts or ingredients: `steps=300 preset=mini text=stories only=Muon`.
 """
 
 import itertools
@@ -33,7 +34,7 @@ from tests.benchmarks.learning import REAL_TEXTS
 STEPS = {"nano": 600, "mini": 200}
 ROUNDS = 7
 POINTS = 20
-"""Of each curve."""
+"""Number of points per curve."""
 PLAIN = {
     "training.optimizer": "adamw", "model.qk_norm": False, "model.zero_init": False, "training.schedule": "cosine",
     "training.learning_rate": 3e-3, "training.final_learning_rate_ratio": 0.1,
@@ -64,7 +65,7 @@ INGREDIENTS: dict[str, dict[str, object]] = {
         "training.schedule": "constant",
         "training.decay_share": 0.4,
     },
-}  # beside SwiGLU the others have one matrix less: `_variant` widens them, so that the parameters stay as many
+}  # the others have one matrix fewer than SwiGLU: `_variant` widens them, to keep the number of parameters
 
 
 def main() -> None:
@@ -101,7 +102,7 @@ def _variant(preset: str, steps: int, changes: dict[str, object]) -> Settings:
 
 @contextmanager
 def _tokens(preset: str, text: str) -> Iterator[tuple[Tokens, int]]:
-    """The tokens of a text, and how many different ones there are."""
+    """The tokens of a text, and the vocabulary size."""
     with tempfile.TemporaryDirectory() as folder:
         project = projects.new_project(Path(folder) / "p", preset)
         if text == "stories":
@@ -126,7 +127,7 @@ def _curve(settings: Settings, tokens: Tokens, vocabulary: int, steps: int) -> l
 
 
 def _at(curve: list[tuple[int, float]], step: float) -> float:
-    """The loss at a step between two that were measured; the last one's after the end."""
+    """The loss at a step, interpolated between measured ones; after the last one, its loss."""
     for (before, high), (after, low) in itertools.pairwise(curve):
         if before <= step < after:
             return high + (low - high) * (step - before) / (after - before)
@@ -134,7 +135,7 @@ def _at(curve: list[tuple[int, float]], step: float) -> float:
 
 
 def _costs(variants: dict[str, Settings]) -> dict[str, float]:
-    """Seconds of a step of each, as a multiple of the first one's."""
+    """Time per step of each variant, as a multiple of the first one's."""
     vocabulary = next(iter(variants.values())).model.vocab_size
     learners = {name: Learner(settings, vocabulary) for name, settings in variants.items()}
     random = np.random.default_rng(0)

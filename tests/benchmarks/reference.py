@@ -1,7 +1,7 @@
-"""The yardstick of the speed benchmark: the same architecture, written the plain way.
+"""The reference of the speed benchmark: the same architecture in a plain implementation.
 
-In the manner of nanoGPT: one operation after the other, separate matrices for query, key and value, cross-entropy on
-all logits, everything in float32. Its time per step is what the program's own model is compared with.
+Written like nanoGPT: one operation after the other, separate matrices for query, key and value, cross-entropy on all
+logits, everything in float32. The program's own model is compared with its time per step.
 """
 
 import math
@@ -14,7 +14,7 @@ from llm_studio.config import ModelSettings
 
 
 class PlainNorm(nn.Module):
-    """RMSNorm as it is written down."""
+    """RMSNorm as defined by its formula."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ def rotate_half(x: Tensor) -> Tensor:
 
 
 class PlainBlock(nn.Module):
-    """Attention with rotary positions, queries and keys normalised per head where asked, and a SwiGLU network."""
+    """Attention with rotary positions, optionally with queries and keys normalised per head, and a SwiGLU network."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
-"""What saving every two minutes costs a training: `python -m tests.benchmarks saving`.
+"""The cost to a run of saving every two minutes: `python -m tests.benchmarks saving`.
 
-A model of the size of `mini` does the same number of steps in turns without and with a save, which is written in the
-background while the steps go on and is whole within its turn. So the difference between two neighbouring turns is all
-that a save costs: the copy, the writing, the sums, the waiting for the disk. It is set against the two minutes that lie
-between two saves.
+A model of the size of `mini` does the same number of steps alternately without and with a save, which is written in the
+background during the steps and is complete at their end. So the difference between two consecutive turns is the whole
+cost of a save: the copy, the writing, the checksums, the wait for the disk. It is related to the two minutes between
+two saves.
 """
 
 import statistics
@@ -28,13 +28,13 @@ from tests.benchmarks.training import BATCH
 
 ROUNDS = 5
 STEPS = 4
-"""Of a turn: some seconds, several times what a save takes."""
+"""Number of steps per turn: these take some seconds, several times as long as a save."""
 EVERY = 120.0
 """Seconds between two saves."""
 
 
 def main() -> None:
-    """Print the share of the throughput that saving takes."""
+    """Print the fraction of the throughput that saving costs."""
     settings = load_preset("mini").replaced({"training.batch_size": BATCH["mini"]})
     compute = choose(settings.training)
     torch.set_num_threads(compute.threads)
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def _turn(step: Callable[[], None]) -> float:
-    """Seconds of so many steps."""
+    """Seconds of `STEPS` steps."""
     began = time.perf_counter()
     for _n in range(STEPS):
         step()

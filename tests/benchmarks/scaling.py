@@ -1,11 +1,11 @@
-"""Runs for the law that the planner uses, and its fit: bits per byte by model size, bytes read, vocabulary, context.
+"""Runs for the planner's scaling law, and its fit: bits per byte by model size, bytes read, vocabulary, context.
 
-In each group of runs one thing varies, at an equal recipe. Steps are counted, not seconds, so that the results don't
-depend on the machine: other programs may run beside it.
+In each group of runs one variable changes, with the same recipe. The length of a run is given in steps, not seconds, so
+that the results don't depend on the machine or on other programs.
 
-`python -m tests.benchmarks.scaling RUNS.jsonl [GROUP ...]` appends the runs that are missing in the file: about two
-hours of one core. `python -m tests.benchmarks.scaling --fit RUNS.jsonl` fits the law to them, and writes
-`resources/scaling.yaml`. The runs it was fitted to are in `scaling.jsonl`, beside this module.
+`python -m tests.benchmarks.scaling RUNS.jsonl [GROUP ...]` appends the missing runs to the file, which takes about two
+hours on one core. `python -m tests.benchmarks.scaling --fit RUNS.jsonl` fits the law to them, and writes
+`resources/scaling.yaml`. The runs of the current fit are in `scaling.jsonl`, next to this module.
 """
 
 import json
@@ -37,9 +37,9 @@ from tests.benchmarks.learning import REAL_TEXTS
 from tests.benchmarks.screen import SLICE, Variant, train_variant
 
 TOKENS = 2048
-"""In a step."""
+"""Tokens per step."""
 SHAPES = {"0.1M": (64, 2), "0.3M": (96, 3), "0.8M": (128, 4), "2M": (192, 5), "5M": (256, 6)}
-"""Width and layers."""
+"""(width, number of layers) by number of parameters."""
 TEXTS = ("tinyshakespeare.txt", "french-novels")
 
 
@@ -58,7 +58,7 @@ class Setup:
 
 
 def _runs() -> dict[str, list[Setup]]:
-    """One thing varies in each group; every group on both texts, after few and after many steps."""
+    """The groups of runs: one variable changes in each; every group on both texts, for few and for many steps."""
     size = [Setup(text, shape, steps) for steps in (100, 200, 400, 800) for shape in SHAPES for text in TEXTS
             if not (shape == "5M" and steps > 200)]  # fmt: skip
     both = [(text, steps) for steps in (200, 800) for text in TEXTS]
@@ -75,7 +75,7 @@ def _runs() -> dict[str, list[Setup]]:
 
 
 def settings_of(setup: Setup) -> Settings:
-    """The settings of a run: heads of 32, feed-forwards of 8/3 the width in multiples of 8."""
+    """The settings of a run: heads of width 32, feed-forward layers of 8/3 the width, rounded to multiples of 8."""
     width, layers = SHAPES[setup.shape]
     return load_preset("nano").replaced({
         "model.d_model": width, "model.n_layers": layers, "model.n_heads": max(2, width // 32),
@@ -89,7 +89,7 @@ def settings_of(setup: Setup) -> Settings:
 
 
 def main() -> None:
-    """Do the runs that are missing, or with --fit, fit the law to those that are there."""
+    """Do the missing runs, or with --fit, fit the law to the existing ones."""
     if sys.argv[1] == "--fit":
         fit(Path(sys.argv[2]))
         return
@@ -121,12 +121,12 @@ _START = {
     "merges_factor": 1.0, "merges_exponent": 0.3, "repetitions": 10.0,
 }  # fmt: skip
 _HUBER = 0.003
-"""In the logarithm of bits per byte: a run that is further off weighs less."""
+"""Delta of the Huber loss on the logarithm of bits per byte: outliers beyond it weigh less."""
 _PRIOR = 1e-6
 
 
 def fit(path: Path) -> None:
-    """Fit the law to the runs in a file, print how far it is off, and write `resources/scaling.yaml`."""
+    """Fit the law to the runs in a file, print its errors, and write `resources/scaling.yaml`."""
     rows = [row for row in _rows(path) if row["group"] not in ("batch", "rate") and not row["setup"]["dropout"]]
     texts = sorted({row["setup"]["text"] for row in rows})
     names = list(_START)
@@ -144,7 +144,7 @@ def fit(path: Path) -> None:
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         loss = torch.nn.functional.huber_loss(predicted().log(), target, delta=_HUBER)
-        loss = loss + _PRIOR * (raw[: len(names)] - start).square().sum()  # what the runs don't tell stays as it was
+        loss = loss + _PRIOR * (raw[: len(names)] - start).square().sum()  # keep what the runs don't determine
         loss.backward()
         return loss
 
@@ -198,7 +198,7 @@ def _of_tokens(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _batch_factor(rows: list[dict[str, Any]]) -> float:
-    """The k for which k sqrt(T) comes nearest to the best batch of each length of run, in the geometric mean."""
+    """The k for which k sqrt(T) is closest, in the geometric mean, to the best batch for each length of run."""
     best: dict[tuple[str, int], tuple[float, float]] = {}
     for row in rows:
         setup = Setup(**row["setup"])

@@ -1,7 +1,7 @@
 """A screen of the recipe: one change at a time, equal tokens, two texts, two seeds; bits per byte on held-out text.
 
-No change alters what a token costs, so equal tokens are equal time: 900 steps are three minutes of one core, and a few
-seconds of a graphics card. `LLM_STUDIO_SCREEN` names other values:
+No change affects the cost of a token, so equal tokens mean equal time: 900 steps take three minutes on one core, and a
+few seconds on a graphics card. `LLM_STUDIO_SCREEN` sets other values:
 `steps=900 seeds=0,1 texts=tinyshakespeare.txt,french-novels only=decay,batch_8 threads=1`.
 """
 
@@ -37,12 +37,13 @@ from tests.benchmarks.learning import REAL_TEXTS
 
 VOCABULARY = 2048
 SLICE = 150_000
-"""Bytes of the small text, of which a run sees many passes."""
+"""Bytes of the small text, over which a run makes many passes."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A recipe: settings, and what no setting says. `embedding` and `vectors` multiply AdamW's rate for those."""
+    """A recipe: changed settings, and options that aren't settings. `embedding` and `vectors` are factors for AdamW's
+    learning rate for these parameters."""
 
     changes: dict[str, object]
     embedding: float = 1.0
@@ -52,7 +53,7 @@ class Variant:
 
 
 _LINEAR: dict[str, object] = {"training.schedule": "linear", "training.final_learning_rate_ratio": 0.0}
-"""What the planned runs have; all variants but those of the schedule have it, too."""
+"""The schedule of planned runs, also used by all variants except those of the schedule."""
 
 
 def _changed(changes: dict[str, object] | None = None, **others: Any) -> Variant:
@@ -87,7 +88,7 @@ VARIANTS = {
 
 
 def main() -> None:
-    """Print a line for each run as it ends."""
+    """Print a line after each run."""
     wanted = dict(part.split("=", 1) for part in os.environ.get("LLM_STUDIO_SCREEN", "").split())
     steps, seeds = int(wanted.get("steps", 900)), [int(seed) for seed in wanted.get("seeds", "0,1").split(",")]
     texts = wanted.get("texts", "tinyshakespeare.txt,french-novels").split(",")

@@ -1,4 +1,4 @@
-"""How long the command line takes to answer."""
+"""Response time of the command line."""
 
 import statistics
 import subprocess

@@ -1,10 +1,10 @@
-"""Starts and closings of the real window, counting those that crash.
+"""Starts and closes the real window repeatedly and counts crashes.
 
-`python -m tests.benchmarks.starts --count 300`; `--busy 2` runs beside two processes that keep a core busy each,
-`--keep FOLDER` keeps the logs of each start that failed. Under Linux the windows open in an Xvfb of their own.
+`python -m tests.benchmarks.starts --count 300`; `--busy 2` starts two other processes that each keep a core busy,
+`--keep FOLDER` keeps the logs of failed starts. Under Linux the windows open in a separate Xvfb.
 
-`faulthandler` is active from the first line of each process, and what it writes counts as a crash, as does any exit
-status but 0 (or the signal that ended it). Errors and warnings in the program's log count as problems.
+`faulthandler` is enabled from the first line of each process. Any output of it counts as a crash, as does an exit
+status other than 0 (or the signal that was sent). Errors and warnings in the program's log count as problems.
 """
 
 import argparse
@@ -36,17 +36,18 @@ COUNT = 100
 PATIENCE = 180.0
 """Seconds after which a start counts as hanging."""
 WITHOUT_PROJECT = 4
-"""Every so many rounds of all ways the window opens without a project."""
+"""In every `WITHOUT_PROJECT`-th round of all ways, the window opens without a project."""
 LONGEST_LOADING = 2.5
-"""Seconds within which "loading" and "terminated" choose their moment, and after which "restyle" stops."""
+"""Seconds within which "loading" chooses a random moment ("terminated": twice as many), and after which "restyle"
+stops."""
 _BAD = ("Fatal Python error", "Traceback", " ERROR ", " WARNING ", " CRITICAL ", "Destroyed while thread")
 _HARMLESS = ("plugin does not support", "OpenType support missing")
-"""What Qt says about Xvfb and about the fonts of the machine."""
+"""Warnings of Qt about Xvfb and about the fonts of the machine."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one start ended."""
+    """The outcome of one start."""
 
     way: str
     problem: str
@@ -55,7 +56,7 @@ class Outcome:
 
 
 def main(count: int = COUNT, busy: int = 0, keep: Path | None = None) -> None:
-    """Start and close the window `count` times and print how often it failed."""
+    """Start and close the window `count` times and print the number of failures."""
     counted: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, _screen() as screen, _busy(busy):
@@ -72,14 +73,14 @@ def main(count: int = COUNT, busy: int = 0, keep: Path | None = None) -> None:
 
 
 def _project(root: Path) -> Path:
-    """A tiny project with a finished run: its curves are drawn when it is opened."""
+    """A tiny project with a finished run, whose curves are drawn when the project is opened."""
     project = project_with_tokens(root)
     subprocess.run([sys.executable, "-m", "llm_studio", "train", str(root)], check=True, capture_output=True)
     return project.root
 
 
 def _start(number: int, project: Path, folder: Path, screen: dict[str, str], keep: Path | None) -> Outcome:
-    """One start and one closing, in an empty home."""
+    """Start and close the window once, with an empty home folder."""
     rounds, turn = divmod(number, len(WAYS))
     way = list(WAYS)[turn]
     opened = "" if rounds % WITHOUT_PROJECT == WITHOUT_PROJECT - 1 else str(project)
@@ -108,7 +109,7 @@ def _start(number: int, project: Path, folder: Path, screen: dict[str, str], kee
 
 
 def _wait(process: "subprocess.Popen[bytes]", way: str, number: int) -> int | None:
-    """Its exit status; None if it hung."""
+    """The exit status of the process; None if it hung."""
     if way == "terminated":
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(random.Random(number).uniform(0.2, 2 * LONGEST_LOADING))
@@ -116,13 +117,13 @@ def _wait(process: "subprocess.Popen[bytes]", way: str, number: int) -> int | No
     try:
         return process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGABRT)  # faulthandler then writes where it was
+        process.send_signal(signal.SIGABRT)  # faulthandler then writes the stack
         process.wait()
         return None
 
 
 def _problem(status: int | None, way: str, folder: Path) -> str:
-    """What went wrong, in a few words; empty if nothing did."""
+    """A short description of the problem; "" if there was none."""
     if status is None:
         return f"no end after {PATIENCE:.0f} s"
     if status != 0 and not (way == "terminated" and status in (-signal.SIGTERM, 1)):
@@ -135,7 +136,7 @@ def _problem(status: int | None, way: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def _screen() -> Generator[dict[str, str]]:
-    """The environment in which windows open: in a screen of their own, or on none at all where there is no Xvfb."""
+    """Environment variables for the windows: a separate Xvfb screen, or offscreen if Xvfb isn't installed."""
     if sys.platform == "win32":
         yield {}
     elif shutil.which("Xvfb") is None:
@@ -152,7 +153,7 @@ def _screen() -> Generator[dict[str, str]]:
 
 @contextlib.contextmanager
 def _busy(count: int) -> Generator[None]:
-    """Processes beside it that do nothing but compute."""
+    """Start `count` other processes that only compute."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _number in range(count)]
     try:
         yield
@@ -166,7 +167,7 @@ def _busy(count: int) -> Generator[None]:
 
 
 def _open_window(way: str, number: int, project: str) -> None:
-    """Run the program itself; its window then does what the way says."""
+    """Run the program itself, with a window that closes in the given way."""
     from llm_studio import __main__ as program
     from llm_studio.ui.window import app
 

@@ -1,4 +1,4 @@
-"""The yardstick of the speed benchmark is the program's own architecture: else their speeds could not be compared."""
+"""The reference of the speed benchmark has the program's own architecture: otherwise the comparison is invalid."""
 
 import pytest
 import torch

@@ -1,11 +1,10 @@
-"""Training of the tokenizer: peak memory and time for texts of several kinds, and tokens by pattern.
+"""Training a tokenizer: peak memory and time for texts of several kinds, and tokens by pattern.
 
     python -m tests.benchmarks.tokenizer [memory [KIND MEGABYTES] ...] [patterns]
 
-Memory is that of the process that trains, which is a new one for each figure. `chinese` is text without spaces:
-characters drawn by Zipf's law, in clauses of 9 characters on average. `english` is Wikipedia, in which every
-seventieth word becomes one that hardly occurs twice, so that the number of distinct words keeps growing. `letters` is a
-single word.
+Memory is that of the training process, a new one for each figure. `chinese` is text without spaces: characters sampled
+by Zipf's law, in clauses of 9 characters on average. `english` is Wikipedia with every seventieth word replaced by one
+that hardly occurs twice, so that the number of distinct words keeps growing. `letters` is a single word.
 
 Patterns are compared by the tokens of held-out text, with the same vocabulary trained on the same text.
 """
@@ -41,7 +40,7 @@ _CHARACTER_BYTES = {"chinese": 3, "english": 1, "letters": 1}
 
 
 def main(names: "list[str] | None" = None) -> None:
-    """Print what is named, or all."""
+    """Print the named figures, or all."""
     names = names or []
     if not names or names[0] == "memory":
         cases = list(zip(names[1::2], map(int, names[2::2]), strict=True)) or MEMORY
@@ -56,7 +55,7 @@ def main(names: "list[str] | None" = None) -> None:
 
 @dataclass(frozen=True)
 class Texts:
-    """Stands for a corpus of synthetic training texts, which are made while they are read."""
+    """Stands in for a corpus: synthetic training texts, generated while they are read."""
 
     kind: str
     megabytes: float
@@ -117,7 +116,7 @@ def _print_memory(kind: str, megabytes: int) -> None:
 
 
 def trained_in(kind: str, megabytes: float, memory: int = MEMORY_BYTES) -> dict[str, Any]:
-    """Train on such texts, with so many bytes of memory for words; call it in a new process."""
+    """Train on texts of this kind, with `memory` bytes for words; call it in a new process."""
     notices: list[str] = []
 
     def note(event: Event) -> None:
@@ -137,7 +136,7 @@ def trained_in(kind: str, megabytes: float, memory: int = MEMORY_BYTES) -> dict[
 
 @dataclass(frozen=True)
 class Files:
-    """Stands for a corpus of these training texts."""
+    """Stands in for a corpus of these training texts."""
 
     documents: tuple[str, ...]
     conversations: frozenset[str] = frozenset()
@@ -148,12 +147,12 @@ class Files:
         return sum(map(len, self.documents))
 
     def texts(self, _side: str) -> Iterator[TextSpan]:
-        """Each as one document."""
+        """The texts, each as one document."""
         return (TextSpan("files", document, True) for document in self.documents)
 
 
 def print_patterns() -> None:
-    """Tokens of held-out text with the patterns of GPT-2 and Qwen2, at equal vocabularies."""
+    """Print the tokens of held-out text with the patterns of GPT-2 and Qwen2, at equal vocabulary sizes."""
     from llm_studio.data.tokenizer.patterns import GPT2, LLAMA3, QWEN2
 
     single = GPT2.replace(r" ?\p{N}+", r"\p{N}")
@@ -170,7 +169,7 @@ def print_patterns() -> None:
 
 
 def _splits() -> dict[str, tuple[tuple[str, ...], str]]:
-    """Training texts and held-out text of each language."""
+    """Training texts and held-out text by language."""
     if REAL_TEXTS is None:
         print("the real texts are not at hand")
         return {}

@@ -1,4 +1,4 @@
-"""Tokens per second of training, beside the same architecture written plainly, in turns in one run."""
+"""Training speed, in tokens per second, compared with a plain implementation of the same architecture."""
 
 import statistics
 import time
@@ -20,7 +20,7 @@ BATCH = {"nano": 32, "mini": 16, "small": 8}
 
 
 def main() -> None:
-    """Print tokens per second and their ratio for the presets that a processor trains."""
+    """Print tokens per second and their ratio for the presets that a CPU can train."""
     for preset, steps in STEPS.items():
         settings = load_preset(preset).replaced({"training.batch_size": BATCH[preset]})
         compute = choose(settings.training)
@@ -56,7 +56,7 @@ def _step(model: nn.Module, adamw: torch.optim.Optimizer, settings: Settings, au
 
 
 def _in_turns(steps: int, *ways: Callable[[], None]) -> list[float]:
-    """Median seconds of a step of each, measured alternately."""
+    """Median seconds per step of each, measured alternately."""
     times: list[list[float]] = [[] for _way in ways]
     for round_number in range(ROUNDS + 1):
         for step, kept in zip(ways, times, strict=True):

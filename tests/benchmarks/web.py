@@ -1,8 +1,8 @@
 """The web page: its size, and tokens per second in headless Chromium, with WebAssembly SIMD and in plain JavaScript.
 
-Bars: `nano` under 2 MB, `small` under 25 MB, at 50 tokens/s with SIMD and 15 without. The median of several texts of
-100 tokens, with half of the context read before. Other programs take their share of the time, but not of the second
-figure: tokens per second of processor time.
+Limits: `nano` under 2 MB, `small` under 25 MB, at 50 tokens/s with SIMD and 15 without. The figures are medians of
+several texts of 100 tokens, each after half a context. Other programs affect the first figure, tokens per second, but
+not the second, tokens per second of processor time.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.web.browser import Browser, browser
 from tests.web.models import checkpoint, page_of
 
 BARS = {"nano": (2, None, None), "mini": (None, None, None), "small": (25, 50, 15)}
-"""Megabytes, tokens/s with SIMD and without."""
+"""Limits: megabytes, tokens/s with SIMD, and tokens/s without."""
 ROUNDS, TOKENS = 5, 100
 _MEASURE = """(() => {
   const model = page.model, half = Math.floor(model.settings.max_seq_len / 2), random = randomNumbers(1);
@@ -58,7 +58,7 @@ def _measured(page: Browser) -> tuple[float, float]:
 
 
 def _processor_time(page: Browser) -> float:
-    """Of the browser and its pages."""
+    """Processor time of the browser and its pages, in seconds."""
     processes = psutil.Process(page.pid).children(recursive=True)
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 

@@ -1,4 +1,4 @@
-"""The window: how soon it is there, how it bears a training on the processor, and what it costs the training."""
+"""The window: its start-up time, its delays during a run on the CPU, and its cost to the run."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.windows.start import show, starts
 
 PAIRS, STEPS = 5, 200
 WARM = 60
-"""Steps of a training that don't count: torch is imported, and a project just opened is looked at once."""
+"""Number of steps at the start of a run that don't count: torch is imported, and the project is inspected once."""
 
 
 def main() -> None:
@@ -44,14 +44,14 @@ def _project(root: Path) -> Project:
 
 
 def _delays(project: Project) -> None:
-    """A training in the window while a timer of 10 ms in the UI thread records how late it is."""
+    """Print the delays of a 10 ms timer in the UI thread during a run in the window."""
     out = subprocess.run([sys.executable, "-m", "tests.benchmarks.window", "delays", str(project.root)], check=True,
                          capture_output=True, text=True)  # fmt: skip
     print(out.stdout.strip())
 
 
 def _pairs(project: Project) -> None:
-    """The same training on the command line and in the window, by turns."""
+    """Compare the same run on the command line and in the window, alternately."""
     ratios: list[float] = []
     for pair in range(PAIRS):
         alone, seen = f"alone-{pair}", f"seen-{pair}"
@@ -69,7 +69,7 @@ def _pairs(project: Project) -> None:
 
 
 def _speed(project: Project, run: str) -> float:
-    """Tokens per second of a run, the median of its steps."""
+    """Median tokens per second of a run's steps."""
     records = (json.loads(line) for line in project.log_file(run).read_text(encoding="utf-8").splitlines())
     return statistics.median(r["tokens_per_second"] for r in records if r["event"] == "step" and r["step"] > WARM)
 
@@ -78,7 +78,7 @@ def _speed(project: Project, run: str) -> float:
 
 
 def _train_in_window(root: str, name: str) -> list[tuple[str, float]]:
-    """Train in a window that shows the curves; the delays of a 10 ms timer in seconds, by phase."""
+    """Train in a window that shows the curves; returns (phase, delay of a 10 ms timer in seconds)."""
     from PySide6.QtCore import Qt, QTimer
 
     from llm_studio.events import StepDone

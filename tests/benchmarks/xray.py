@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from llm_studio.workflows.generation.next_token import NextToken
 
 Times = tuple[float, float]
-"""Seconds by the clock, and those in which this thread computed: other programs take the difference."""
+"""Elapsed seconds, and the seconds in which this thread computed; the difference is due to other programs."""
 VOCABULARY, MOVES, WARM = 32_000, 300, 20
-"""Tokens, moves of the sliders that are measured, and steps of the training run before that."""
+"""Vocabulary size, number of measured slider moves, and steps of the training run before them."""
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 class _Names:
-    """Stands for a tokenizer: a token's text is its number."""
+    """Stands in for a tokenizer: a token's text is its number."""
 
     end_of_text = 0
 
@@ -48,7 +48,7 @@ class _Names:
 
 
 def _measured(root: str) -> None:
-    """Move the sliders while a model trains in this process, in the project at `root`; alone where that is empty."""
+    """Move the sliders while a model trains in this process, in the project at `root`; without a run if it is empty."""
     stop = threading.Event()
     trainer = None
     if root:
@@ -90,7 +90,7 @@ def _next_token() -> "NextToken":
 
 
 def _moves() -> list[tuple[str, float]]:
-    """Sliders and where they are moved, by turns: every filter on and off."""
+    """(slider, new value) for each move: every filter is switched on and off in turn."""
     places = {"temperature": (0.3, 1.4), "top_k": (0, 80), "top_p": (0.5, 1.0), "min_p": (0.0, 0.2),
               "repetition_penalty": (1.0, 1.5)}  # fmt: skip
     names = list(places)
@@ -111,7 +111,7 @@ def _table_times() -> list[Times]:
 
 
 def _painted_times() -> list[Times]:
-    """From the move of a slider until the event loop has painted the window."""
+    """Times from the move of a slider until the event loop has painted the window."""
     from PySide6.QtCore import QEvent, QObject, QTimer
 
     from llm_studio.ui.window.app import make_application
@@ -130,7 +130,7 @@ def _painted_times() -> list[Times]:
         name, value = following
         began.append(now())
         sampling.rows[name].set_value(value)
-        sampling.rows[name].changed.emit(value)  # as the slider does
+        sampling.rows[name].changed.emit(value)  # like the slider
 
     def painted() -> None:
         times.append(since(began.pop()))
@@ -139,8 +139,8 @@ def _painted_times() -> list[Times]:
     class Watch(QObject):
         def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
             if event.type() == QEvent.Type.UpdateRequest and began and len(times) < MOVES:
-                window.removeEventFilter(self)  # one for each move
-                QTimer.singleShot(0, painted)  # the event loop comes back to it when everything is painted
+                window.removeEventFilter(self)  # one paint event per move
+                QTimer.singleShot(0, painted)  # runs when the event loop has painted everything
                 QTimer.singleShot(0, lambda: window.installEventFilter(self))
             return False
 

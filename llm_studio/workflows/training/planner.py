@@ -1,11 +1,12 @@
-"""Planning a run for the time at hand: the model, vocabulary, context, batch and recipe that should write best.
+"""Plans a run for the time available: the model, vocabulary, context, batch and recipe that should write best.
 
-Every model of a ladder of sizes, with every vocabulary and context, is judged by the scaling law: how many bytes of
-text this machine can train it on in the time, and how well it would write then. The speed comes from arithmetic that
-is corrected by real steps of the best few. Nothing here is a table of cases: refitting the law changes the plans.
+Models of several widths, each with every vocabulary and context, are rated by the scaling law: from the bytes of text
+that this machine can train a model on in the time follow its bits per byte. The speed is estimated by arithmetic and
+corrected by measuring a few real steps of the best candidates. There is no table of cases: refitting the law changes
+the plans.
 
-A run that begins with the weights of another model has the tokenizer and the shape of that one: only its batch, rate
-and steps are planned.
+A run that starts from the weights of another model keeps the tokenizer and shape of that model: only its batch,
+learning rate and steps are planned.
 """
 
 import itertools
@@ -34,56 +35,58 @@ from llm_studio.workflows.training.timed import counted_in_steps
 
 WIDTHS = (64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024)
 CONTEXTS = (128, 256, 512, 1024)
-"""Shorter ones cost less and measure no worse in runs of minutes, but hold no paragraph."""
+"""Shorter contexts cost less and measure no worse in runs of minutes, but are too short for a paragraph."""
 PARAMETERS_PER_TOKEN = 3
-"""Of the texts, without the embedding: a model with more learns them by heart. At five passes over 340,000 tokens one
-with 2 M parameters is worse than one with 0.8 M, which the law doesn't know."""
+"""Maximum number of parameters, without the embedding, per token of the texts: larger models memorize them. After five
+passes over 340,000 tokens, a model with 2 M parameters is worse than one with 0.8 M, which the law doesn't predict."""
 _SMALLEST_STEP, _LARGEST_STEP = 512, 524_288
-"""Tokens."""
+"""Limits for the tokens of a step."""
 _USUAL_STEP = 2048
+"""Tokens per step for a first estimate of the number of steps."""
 _FEWEST_STEPS = 100
-"""The scaling law was fitted to longer runs. Of a few steps it expects too much of large models and long contexts."""
+"""The scaling law was fitted to longer runs: for fewer steps, it is too optimistic about large models and long
+contexts."""
 _MEASURED = 4
-"""Candidates whose steps are measured."""
+"""Maximum number of candidates whose steps are measured."""
 _QUICK, _STEPS = 0.2, 3
-"""Seconds of a step that is measured, about, and how many of them are."""
+"""Approximate seconds per measured step, and the number of measured steps."""
 _LONG = 1.0
-"""Seconds of a step, even on few sequences, from which on measuring would take too long."""
+"""If a step takes longer than these seconds even on few sequences, it isn't measured."""
 _SAMPLED_WIDTHS = (128, 384)
 """Widths at which the machine's speed is measured."""
 _CHECKPOINTS = 4
-"""The last three and the best are kept."""
+"""Number of checkpoints on disk: the last three and the best."""
 _RECIPE = "nano"
-"""The preset with the recipe."""
+"""The preset that the recipe is taken from."""
 _OF_THE_RECIPE = ("optimizer", "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "weight_decay",
                   "beta1", "beta2", "gradient_clip")  # fmt: skip
 _SCHEDULE = {"schedule": "linear", "final_learning_rate_ratio": 0.0}
-"""The learning rate falls linearly from the warm-up to zero at the end of the time (arXiv:2502.15938). Runs of three
-minutes on both texts of `tests.benchmarks budget` end 0.6 to 0.8 % better than with a constant rate that falls in the
-last 40 %."""
+"""The learning rate decreases linearly from the end of the warm-up to zero at the end of the run (arXiv:2502.15938).
+Runs of three minutes on both texts of `tests.benchmarks budget` end 0.6 to 0.8 % better than with a constant rate that
+decreases over the last 40 %."""
 CONTINUED_RATE = 0.3
-"""Of the presets' rates, for a model that knows such texts already: they would make it forget. A model of French novels
-that continued on others ended 1.8 to 5.2 % better with a quarter to a third of them; on simple French stories, and on
-Shakespeare, it ended 2 to 26 % worse: there the whole rate is right."""
+"""Factor for the presets' learning rates if the model already knows such texts: the full rates would make it forget. A
+model of French novels that continued on other novels ended 1.8 to 5.2 % better with a quarter to a third of the rates;
+on simple French stories, and on Shakespeare, it ended 2 to 26 % worse: these need the full rates."""
 _ROOMY = 0.7
-"""Fraction of the free memory that a plan may take."""
+"""Fraction of the free memory that a plan may use."""
 _FEW_PASSES, _MANY_PASSES = 4, 10
-"""Passes over the texts from which on dropout and weight decay help, and more dropout. At 7 to 10 passes over
-Shakespeare dropout gains 6 % and a decay of 0.5 another 1.3 %; at 1.7 passes over French novels this decay loses 1.3 %.
-See the lesson on recipes."""
+"""Numbers of passes over the texts beyond which dropout and weight decay help, and beyond which more dropout does. At 7
+to 10 passes over Shakespeare, dropout gains 6 % and a weight decay of 0.5 another 1.3 %; at 1.7 passes over French
+novels, this weight decay loses 1.3 %. See the lesson on recipes."""
 _REGULARIZATION = ((_FEW_PASSES, 0.0, 0.1), (_MANY_PASSES, 0.1, 0.5), (math.inf, 0.2, 0.5))
-"""Up to so many passes: dropout, and weight decay."""
+"""(maximum number of passes, dropout, weight decay)."""
 _WORTHWHILE = 0.6
-"""A plan whose texts would be worth less than this fraction of those read is short of texts."""
+"""If the bytes read are worth less than this fraction of as much new text, the plan suggests more texts."""
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run of so many minutes will do. `changes`: the settings that make it so, by dotted name.
+    """The plan for a run of `minutes`. `changes`: the settings to apply, by dotted name.
 
-    `text_bytes`: of the training texts; `passes` over them. `memory` and `disk` in bytes; `snapshots` are a part of the
-    latter. `preparation` in seconds, of tokenizer and tokens. `retrain_tokenizer`: a new one is trained for this
-    vocabulary. `more_texts`: the texts are so few that most of the time goes into reading them again.
+    `text_bytes`: size of the training texts; `passes` over them. `memory` and `disk` are in bytes; `disk` includes the
+    `snapshots`. `preparation`: seconds to prepare tokenizer and tokens. `retrain_tokenizer`: a new tokenizer is trained
+    for this vocabulary. `more_texts`: there are so few texts that more would help clearly.
     """
 
     minutes: float
@@ -103,39 +106,39 @@ class RunPlan:
     retrain_tokenizer: bool
     more_texts: bool
     free: int
-    """Bytes of memory that a run may take."""
+    """Bytes of memory available for a run."""
     origin: Origin | None = None
-    """The model that it begins with."""
+    """The model that the run starts from, if any."""
     keeps_tokenizer: bool = False
-    """The tokenizer is that of this model, or one that the user has imported: its vocabulary is fixed."""
+    """Whether the vocabulary is fixed: by the tokenizer of `origin`, or by one that the user has imported."""
 
     @property
     def context(self) -> int:
-        """Tokens that the model sees at once."""
+        """Context length in tokens."""
         return self.settings.model.max_seq_len
 
     @property
     def batch(self) -> int:
-        """Sequences in a step."""
+        """Number of sequences per step."""
         return self.settings.training.batch_size * self.settings.training.gradient_accumulation_steps
 
 
 @dataclass(frozen=True)
 class _Machine:
-    """What computes, with its free bytes of memory, and its speed at some widths."""
+    """The device, its free memory in bytes, and its speed at some model widths."""
 
     compute: Compute
     free: int
     speeds: dict[int, cost.Speed]
 
     def step_seconds(self, model: ModelSettings, batch: int) -> float:
-        """Of one step, by rough arithmetic."""
+        """Roughly estimated seconds per step."""
         width = min(self.speeds, key=lambda known: abs(math.log(model.d_model / known)))
         found = cost.step_seconds(model, model.vocab_size, batch, self.speeds[width], muon=True)
         return found.micro_batch + found.update
 
     def memory(self, model: ModelSettings, batch: int) -> int:
-        """The bytes that a run takes."""
+        """Bytes of memory that a run takes."""
         return cost.training_bytes(
             model, model.vocab_size, batch, self.compute.precision, device=self.compute.device, muon=True
         ).total
@@ -143,7 +146,7 @@ class _Machine:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A model with its batch, in sequences. `seconds` of a step, of which there are `steps`."""
+    """A model with its batch, in sequences, its `seconds` per step, and its `bits` per byte after `steps`."""
 
     model: ModelSettings
     batch: int
@@ -153,20 +156,22 @@ class _Candidate:
 
     @property
     def tokens(self) -> int:
-        """In all steps."""
+        """Number of tokens in all steps."""
         return self.steps * self.batch * self.model.max_seq_len
 
     @property
     def rank(self) -> tuple[float, float]:
-        """The lowest is the best: the fewest bits; but where the time is too short for the law, the fastest step."""
+        """A key by which the best candidate is the first: the one with the fewest bits; if there are too few steps for
+        the law, the one with the fastest step.
+        """
         return 0.0 if self.steps >= _FEWEST_STEPS else self.seconds, self.bits
 
 
 def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str | None = None) -> RunPlan:
-    """The plan for a run of so many minutes on the project's texts. Takes some seconds. Raises DataError,
-    SourceError where some of the texts can't be read, Cancelled.
+    """The plan for a run of `minutes` on the project's texts. Takes some seconds.
 
-    `continue_from`: the model that it begins with, as in `train`; raises CheckpointError, ProjectError too then.
+    `continue_from`: the model to start from, as in `train`. Raises DataError without texts or if no model fits into
+    memory, SourceError if some texts can't be read, Cancelled; with `continue_from` also CheckpointError, ProjectError.
     """
     origin = find_origin(project, continue_from) if continue_from else None
     here = overview(project)
@@ -183,10 +188,10 @@ def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str |
 
 
 def change_plan(project: Project, plan: RunPlan, changes: Mapping[str, object], job: Job) -> RunPlan:
-    """The plan with a model or a batch that the user wants otherwise; its figures are computed and measured again.
+    """The plan with the user's changes to model or batch; its figures are computed and measured again.
 
-    Heads and feed-forward layer follow the width where `changes` doesn't name them. Raises ConfigError, Cancelled,
-    TrainingError where memory runs out.
+    The number of heads and the feed-forward width follow `model.d_model`, unless `changes` contains them. Raises
+    ConfigError, Cancelled, and TrainingError if memory runs out.
     """
     follow: dict[str, object] = {}
     width = changes.get("model.d_model")
@@ -204,7 +209,7 @@ def change_plan(project: Project, plan: RunPlan, changes: Mapping[str, object], 
 
 
 def _machine(settings: Settings) -> _Machine:
-    """What trains here, and its speed. Imports torch."""
+    """The device to train on, and its measured speed. Imports torch."""
     from llm_studio.training import speed
 
     compute = device.choose(settings.training)
@@ -218,7 +223,7 @@ def _machine(settings: Settings) -> _Machine:
 
 
 def _candidates(texts: PlanTexts, machine: _Machine, seconds: float) -> Iterator[_Candidate]:
-    """Every model of the ladder that fits, with the speed that arithmetic gives; or the one that must be kept."""
+    """All models that fit into memory, with their estimated speed; or only the one that must be kept."""
     if texts.model is not None:
         yield from _kept_model(texts.model, texts, machine, seconds)
         return
@@ -234,7 +239,7 @@ def _candidates(texts: PlanTexts, machine: _Machine, seconds: float) -> Iterator
 
 
 def _kept_model(model: ModelSettings, texts: PlanTexts, machine: _Machine, seconds: float) -> Iterator[_Candidate]:
-    """This model with the batch that suits it, or the largest that fits; nothing where not even one sequence does."""
+    """This model with a suitable batch, or a smaller one that fits; nothing if not even a single sequence fits."""
     batch = max(1, _USUAL_STEP // model.max_seq_len)
     steps = seconds / machine.step_seconds(model, batch)
     batch = _batch(texts, model, steps * batch * model.max_seq_len)
@@ -247,7 +252,9 @@ def _kept_model(model: ModelSettings, texts: PlanTexts, machine: _Machine, secon
 def _measured_best(
     settings: Settings, texts: PlanTexts, machine: _Machine, candidates: list[_Candidate], seconds: float, job: Job
 ) -> _Candidate:
-    """The best when the speed of the first few is measured; what that shows corrects the speed of the others."""
+    """The best candidate according to measured speeds: up to `_MEASURED` are measured, each time the one that looks
+    best, and the last measurement corrects the estimates for the others.
+    """
     known: dict[int, _Candidate] = {}
     correction = 1.0
     for turn in range(_MEASURED):
@@ -265,7 +272,9 @@ def _measured_best(
 
 
 def _measured_seconds(settings: Settings, machine: _Machine, candidate: _Candidate, job: Job) -> float:
-    """Seconds of a step; where that is long, of one on fewer sequences, and the rest by arithmetic."""
+    """Measured seconds per step. A long step is measured on fewer sequences and extrapolated by arithmetic; if even
+    that takes too long, the estimate is returned.
+    """
     model, estimate = candidate.model, candidate.seconds
     few = max(1, min(candidate.batch, int(candidate.batch * _QUICK / estimate)))
     if machine.step_seconds(model, few) > _LONG:
@@ -275,13 +284,13 @@ def _measured_seconds(settings: Settings, machine: _Machine, candidate: _Candida
 
 
 def _inner_parameters(model: ModelSettings) -> int:
-    """Without the embedding."""
+    """Number of parameters without the embedding."""
     counts = cost.count_parameters(model, model.vocab_size)
     return counts.total - counts.embedding
 
 
 def _shaped(width: int, vocab_size: int, context: int) -> ModelSettings:
-    """The model of this width: its depth grows with it, more slowly the wider it is."""
+    """The model of this width. Its depth grows with the width, more and more slowly."""
     return load_preset(_RECIPE).model.model_copy(update={
         "vocab_size": vocab_size, "d_model": width, "n_heads": width // (32 if width < 512 else 64),
         "n_layers": max(2, round(width / (24 + width / 20))), "d_ff": (width * 8 // 3 + 31) // 32 * 32,
@@ -290,7 +299,7 @@ def _shaped(width: int, vocab_size: int, context: int) -> ModelSettings:
 
 
 def _with_model(settings: Settings, model: ModelSettings, batch: int) -> Settings:
-    """The project's settings with this model, and the recipe of the presets."""
+    """The project's settings with this model and batch, and the recipe of the preset."""
     recipe = load_preset(_RECIPE).training
     changes = {f"model.{name}": value for name, value in model.model_dump().items()}
     changes |= {f"training.{name}": getattr(recipe, name) for name in _OF_THE_RECIPE}
@@ -299,13 +308,13 @@ def _with_model(settings: Settings, model: ModelSettings, batch: int) -> Setting
 
 
 def _batch(texts: PlanTexts, model: ModelSettings, tokens: float) -> int:
-    """The sequences of a step that suit a run over so many tokens."""
+    """The number of sequences per step that suits a run over `tokens` tokens."""
     wanted = min(_LARGEST_STEP, max(_SMALLEST_STEP, texts.law.batch_tokens(tokens)))
     return max(1, round(wanted / model.max_seq_len))
 
 
 def _judged(model: ModelSettings, batch: int, texts: PlanTexts, seconds_of_step: float, seconds: float) -> _Candidate:
-    """What the law says of a run of this time."""
+    """The candidate with its number of steps in `seconds`, and its bits per byte predicted by the law."""
     steps = steps_in(seconds / 60, seconds_of_step)
     tokens, length = steps * batch * model.max_seq_len, texts.bytes_per_token(model.vocab_size)
     bits = texts.law.bits_per_byte(
@@ -369,13 +378,13 @@ def _changes(before: Settings, after: Settings) -> dict[str, object]:
 
 
 _TOKENIZER_RATE, _TOKENS_RATE = 4e6, 6e6
-"""Bytes per second of a tokenizer's training and of the encoding, on two cores: for an estimate alone."""
+"""Bytes per second, on two cores, of training a tokenizer and of encoding the texts; used only for an estimate."""
 _START = 3.0
-"""Seconds that each takes to begin."""
+"""Seconds that each of them takes to start."""
 
 
 def _preparation_seconds(here: Overview, texts: PlanTexts, retrain: bool) -> float:
-    """About how long tokenizer and tokens take."""
+    """Approximate seconds to prepare the tokenizer and the tokens."""
     sampled = min(texts.size, here.settings.tokenizer.max_megabytes * 1_000_000)
     tokenizer = _START + sampled / _TOKENIZER_RATE if retrain else 0.0
     stale = retrain or texts.borrows or here.steps.tokens is not State.READY

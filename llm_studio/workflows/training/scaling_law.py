@@ -1,4 +1,4 @@
-"""How well a model will write: bits per byte as a function of its size, its texts and its training, fitted to runs.
+"""The scaling law: the bits per byte of a model as a function of its size, its texts and its training, fitted to runs.
 
 The form is that of Hoffmann et al. (2022, arXiv:2203.15556), with more terms, and the discount for repeated texts
 of Muennighoff et al. (2023, arXiv:2305.16264):
@@ -8,7 +8,7 @@ of Muennighoff et al. (2023, arXiv:2305.16264):
 N: parameters without the embedding. D: bytes of text read, where a byte that was read before counts less: with U
 bytes of texts and R = read / U - 1 repetitions, D = U + U R* (1 - exp(-R / R*)). X: bytes of context. V: tokens of the
 vocabulary, T: tokens read. The constants are in `resources/scaling.yaml`, which `python -m tests.benchmarks.scaling`
-writes from runs of its own. E differs from text to text, and doesn't matter for what is best.
+fits to its runs. E differs from text to text, and doesn't affect which model is best.
 """
 
 import math
@@ -22,7 +22,9 @@ from llm_studio.paths import resource
 
 @dataclass(frozen=True)
 class ScalingLaw:
-    """The constants. `bytes_per_token`: of a vocabulary V, p + q ln V; the batch of T tokens read, k sqrt(T)."""
+    """The constants of the law, of the bytes per token with a vocabulary of V tokens, p + q ln V (`bytes_of_token`,
+    `bytes_per_log_vocabulary`), and of the tokens per step of a run over T tokens, k sqrt(T) (`batch_factor`).
+    """
 
     irreducible: float
     size_factor: float
@@ -42,7 +44,9 @@ class ScalingLaw:
 
     def bits_per_byte(self, parameters: int, read: float, texts: float, context: float, vocab_size: int,
                       tokens: float) -> float:  # fmt: skip
-        """Of held-out text after training: `read` of `texts` bytes, in so many tokens; `context` in bytes."""
+        """Bits per byte of held-out text after training on `read` bytes, or `tokens` tokens, from `texts` bytes of
+        text. `parameters`: without the embedding; `context` in bytes.
+        """
         return (
             self.irreducible
             + self.size_factor * parameters**-self.size_exponent
@@ -53,23 +57,23 @@ class ScalingLaw:
         )
 
     def worth(self, read: float, texts: float) -> float:
-        """The bytes of fresh text that teach as much as reading `read` bytes of `texts` bytes again and again."""
+        """The bytes of new text worth as much as `read` bytes read in several passes over `texts` bytes."""
         if read <= texts:
             return read
         repeated = read / texts - 1
         return texts + texts * self.repetitions * (1 - math.exp(-repeated / self.repetitions))
 
     def bytes_per_token(self, vocab_size: int) -> float:
-        """Of usual texts with a vocabulary of this size."""
+        """Mean bytes per token of typical texts with a vocabulary of this size."""
         return self.bytes_of_token + self.bytes_per_log_vocabulary * math.log(vocab_size)
 
     def batch_tokens(self, tokens: float) -> float:
-        """The tokens of a step that suit a run over `tokens`: long runs want larger ones."""
+        """The tokens per step that suit a run over `tokens` tokens: longer runs need larger steps."""
         return self.batch_factor * math.sqrt(tokens)
 
 
 @cache
 def scaling_law() -> ScalingLaw:
-    """The law as it is fitted. It is read once."""
+    """The fitted law. Its file is read only once."""
     values = yaml.safe_load(resource("scaling.yaml").read_text(encoding="utf-8"))
     return ScalingLaw(**{name: float(value) for name, value in values.items()})
