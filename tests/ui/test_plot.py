@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from llm_studio.ui.widgets.plot import Line, Plot
@@ -70,7 +70,9 @@ def test_the_box_of_values_leaves_the_labels_readable(qtbot: QtBot, light: None)
     plot.show_levels([(8.5, "random guessing 8.50 · 3.30 bits per byte"), (5.0, "frequency of the words")])
     box = QLabel("step 500<br>training 2.34<br>validation 2.45 · 1.20 bits per byte", plot)
     box.adjustSize()
-    for step in range(300, 1000, 37):
+    for height, step in [*((320, step) for step in range(300, 1000, 37)), (190, 1000)]:
+        plot.resize(700, height)
+        QApplication.processEvents()
         plot.show_cross(step)
         box.move(plot.free_place(box.size()))
         for item in plot._level_items:

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSize
 
 Floats = NDArray[np.float64]
-_GAP, _ROWS, _MARGIN = 10, 6, 3
-"""Margin around the box, number of heights that are tried, and minimum distance to a curve; in pixels."""
+_GAP, _MARGIN = 10, 3
+"""Margin around the box and minimum distance to a curve, in pixels."""
+_ROWS, _COLUMNS = 6, 6
+"""Into how many parts the height and the width are divided for the places that are tried."""
 
 
 def free_place(
@@ -23,7 +25,7 @@ def free_place(
 
     `view`: the area of the curves, which shows the `ranges` of x and y. `cross`: the crosshair, in pixels from the
     left. `labels`: texts that shouldn't be covered either. The box is beside the crosshair if it covers nothing there,
-    otherwise at an edge; without a crosshair, at the lower left if possible, which a falling loss leaves free.
+    otherwise elsewhere; without a crosshair, at the lower left if possible, which a falling loss leaves free.
     """
 
     def covered(place: QPointF) -> float:
@@ -33,11 +35,12 @@ def free_place(
     left, right = view.left() + _GAP, view.right() - _GAP - size.width()
     room = max(0.0, view.height() - size.height() - 2 * _GAP)
     rows = [view.top() + _GAP + room * part / _ROWS for part in range(_ROWS + 1)]
+    between = [left + (right - left) * part / _COLUMNS for part in range(1, _COLUMNS)]
     if cross is None:
-        columns = [left, right]
+        columns = [left, right, *between]
         rows.reverse()
     else:
-        beside = (cross + _GAP, cross - _GAP - size.width(), right, left)
+        beside = (cross + _GAP, cross - _GAP - size.width(), right, left, *between)
         columns = [x for x in beside if left <= x <= right and not x <= cross <= x + size.width()] or [right]
     places = [QPointF(x, y) for x in columns for y in rows]
     return min(places, key=covered).toPoint()
