@@ -1,5 +1,7 @@
 """The plot of curves, alone."""
 
+from collections.abc import Generator
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, QRectF
@@ -31,14 +33,20 @@ def test_the_limits_take_account_of_what_is_finite(qtbot: QtBot, light: None, od
         assert not plot.grab().isNull()
 
 
-@pytest.mark.parametrize("shape", ["falling", "rising", "falling late", "flat with a peak"])
-def test_the_box_of_values_covers_neither_the_curve_nor_the_cross_hair(qtbot: QtBot, light: None, shape: str) -> None:
+@pytest.fixture
+def plot(qtbot: QtBot, light: None) -> Generator[Plot]:
+    """A plot of 700 × 320 pixels on the screen."""
     holder = QWidget()
     qtbot.addWidget(holder)
     holder.resize(700, 320)
-    plot = Plot(holder)
-    plot.resize(700, 320)
+    shown = Plot(holder)
+    shown.resize(700, 320)
     holder.show()
+    yield shown
+
+
+@pytest.mark.parametrize("shape", ["falling", "rising", "falling late", "flat with a peak"])
+def test_the_box_of_values_covers_neither_the_curve_nor_the_cross_hair(plot: Plot, shape: str) -> None:
     steps = np.arange(1.0, 1001.0)
     values = {"falling": 1 + 8 * np.exp(-steps / 80), "rising": 9 - 8 * np.exp(-steps / 80),
               "falling late": 1 + 8 / (1 + np.exp((steps - 800) / 20)),
@@ -58,13 +66,7 @@ def test_the_box_of_values_covers_neither_the_curve_nor_the_cross_hair(qtbot: Qt
         assert not covered, (step, low, high, box.geometry())
 
 
-def test_the_box_of_values_leaves_the_labels_readable(qtbot: QtBot, light: None) -> None:
-    holder = QWidget()
-    qtbot.addWidget(holder)
-    holder.resize(700, 320)
-    plot = Plot(holder)
-    plot.resize(700, 320)
-    holder.show()
+def test_the_box_of_values_leaves_the_labels_readable(plot: Plot) -> None:
     steps = np.arange(1.0, 1001.0)
     plot.show_lines([Line(steps, 1 + 8 * np.exp(-steps / 80), "accent", width=2)], 1000.0)
     plot.show_levels([(8.5, "random guessing 8.50 · 3.30 bits per byte"), (5.0, "frequency of the words")])
