@@ -137,6 +137,8 @@ def test_a_saved_web_page_is_read_without_its_pictures_and_navigation(tmp_path: 
     path = written(tmp_path, "page.mhtml", f'{head}\tboundary="{separator}"\n\n{body}')
     assert documents(path) == ["Voilà l'été."]
     assert counts(path) == {"attachments": 60}
+    with pytest.raises(SourceError, match="is not a web page saved in one file"):
+        documents(written(tmp_path, "other.mht", "Once upon a time."))
 
 
 def test_a_large_attachment_is_not_held_and_what_is_cut_off_of_a_text_is_named(

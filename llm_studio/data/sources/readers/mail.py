@@ -68,9 +68,13 @@ def read_mail(item: InputFile, context: Context) -> Iterator[Chunk]:
 def _require_mail(item: InputFile, line: bytes) -> None:
     if not line:
         raise no_text(item.name)
-    if not _HEADER.match(line.lstrip(codecs.BOM_UTF8)):
-        raise SourceError(_("{path} is not a mailbox: it doesn't begin with the header of a message.").format(
-            path=item.name), _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
+    if _HEADER.match(line.lstrip(codecs.BOM_UTF8)):
+        return
+    if item.suffix in SAVED_PAGES:
+        raise SourceError(_("{path} is not a web page saved in one file.").format(path=item.name),
+                          _("Save the page again, as .html, and add that."))  # fmt: skip
+    raise SourceError(_("{path} is not a mailbox: it doesn't begin with the header of a message.").format(
+        path=item.name), _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
 
 
 def _messages(stream: BinaryIO, several: bool) -> Iterator[_Raw]:
