@@ -220,6 +220,9 @@ def inside(tour: Tour) -> None:
 
 def running(tour: Tour) -> None:
     """A training under way, seen from its own tab and from another; then stopped."""
+    if tour.window.session.project is None:  # this scene alone
+        tour.window.closing.open_project(Project.open(tour.project))
+        tour.settle()
     tour.window.session.change_settings({"training.max_steps": 4000, "training.eval_interval": 20})
     tour.settle()
     tour.window.go_to("training")
