@@ -77,10 +77,29 @@ def test_the_box_of_values_leaves_the_labels_readable(plot: Plot) -> None:
         QApplication.processEvents()
         plot.show_cross(step)
         box.move(plot.free_place(box.size()))
-        for item in plot._level_items:
-            label = item.label.sceneBoundingRect()
+        for label in plot._levels.labels:
             assert label.width() > 100
             assert not label.intersects(QRectF(box.geometry())), (step, box.geometry(), label)
+
+
+@pytest.mark.parametrize("height", [320, 150])
+def test_the_labels_of_levels_cover_no_curve_and_no_other_label(plot: Plot, height: int) -> None:
+    plot.resize(700, height)
+    QApplication.processEvents()
+    steps = np.arange(1.0, 1001.0)
+    values = 4.2 + 4.2 * np.exp(-steps / 60)
+    plot.show_levels([(8.3, "random guessing 8.30 · 3.33 bits per byte"), (6.75, "frequency of the words"),
+                      (4.6, "previous word only 4.60 · 1.85 bits per byte")])  # fmt: skip
+    plot.show_lines([Line(steps, values, "accent", width=2)], 1000.0)
+    labels, view = plot._levels.labels, plot._view.sceneBoundingRect()
+    assert len(labels) == 3
+    for label in labels:
+        assert label.width() > 100
+        assert view.top() <= label.top() < label.bottom() <= view.bottom()
+        assert not any(label.intersects(other) for other in labels if other != label)
+        assert not any(
+            label.contains(plot._view.mapViewToScene(QPointF(x, y))) for x, y in zip(steps, values, strict=True)
+        )
 
 
 def drawn(plot: Plot) -> tuple[np.ndarray, np.ndarray]:

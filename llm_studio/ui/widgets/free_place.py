@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSize
 
 Floats = NDArray[np.float64]
+Curves = Sequence[tuple[Floats, Floats]]
+"""Steps and values of each curve, as drawn."""
 _GAP, _MARGIN = 10, 3
 """Margin around the box and minimum distance to a curve, in pixels."""
 _ROWS, _COLUMNS = 6, 6
@@ -17,7 +19,7 @@ def free_place(
     size: QSize,
     view: QRectF,
     ranges: Sequence[Sequence[float]],
-    curves: Sequence[tuple[Floats, Floats]],
+    curves: Curves,
     cross: float | None,
     labels: Sequence[QRectF] = (),
 ) -> QPoint:
@@ -28,9 +30,9 @@ def free_place(
     otherwise elsewhere; without a crosshair, at the lower left if possible, which a falling loss leaves free.
     """
 
-    def covered(place: QPointF) -> float:
+    def cost(place: QPointF) -> float:
         box = QRectF(place, size).adjusted(-_MARGIN, -_MARGIN, _MARGIN, _MARGIN)
-        return _covered(box, view, ranges, curves) + sum(box.intersected(label).width() for label in labels)
+        return covered_pixels(box, view, ranges, curves) + sum(box.intersected(label).width() for label in labels)
 
     left, right = view.left() + _GAP, view.right() - _GAP - size.width()
     room = max(0.0, view.height() - size.height() - 2 * _GAP)
@@ -43,12 +45,10 @@ def free_place(
         beside = (cross + _GAP, cross - _GAP - size.width(), right, left, *between)
         columns = [x for x in beside if left <= x <= right and not x <= cross <= x + size.width()] or [right]
     places = [QPointF(x, y) for x in columns for y in rows]
-    return min(places, key=covered).toPoint()
+    return min(places, key=cost).toPoint()
 
 
-def _covered(
-    box: QRectF, view: QRectF, ranges: Sequence[Sequence[float]], curves: Sequence[tuple[Floats, Floats]]
-) -> int:
+def covered_pixels(box: QRectF, view: QRectF, ranges: Sequence[Sequence[float]], curves: Curves) -> int:
     """Number of pixels of the curves that a box covers, counted along the steps."""
     xs, ys = ranges
     steps = xs[0] + (np.arange(box.left(), box.right()) - view.left()) / max(1.0, view.width()) * (xs[1] - xs[0])

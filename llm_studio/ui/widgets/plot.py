@@ -13,9 +13,10 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from llm_studio.ui import theme
-from llm_studio.ui.widgets.free_place import free_place
+from llm_studio.ui.widgets.free_place import Curves, free_place
 from llm_studio.ui.widgets.plot_axis import Axis
 from llm_studio.ui.widgets.plot_foot import PlotFoot
+from llm_studio.ui.widgets.plot_levels import PlotLevels
 from llm_studio.ui.widgets.thinning import Floats, thin
 
 _WIDE_DETAIL = 4
@@ -89,8 +90,7 @@ class Plot(pg.PlotWidget):
         self._lines: list[Line] = []
         self._items: list[pg.PlotCurveItem] = []
         self._dots: list[pg.ScatterPlotItem] = []
-        self._levels: list[tuple[float, str]] = []
-        self._level_items: list[pg.InfiniteLine] = []
+        self._levels = PlotLevels(self)
         self.foot = PlotFoot(self)
         self._cross = pg.InfiniteLine(angle=90, movable=False)
         self._cross.hide()
@@ -118,10 +118,8 @@ class Plot(pg.PlotWidget):
 
     def show_levels(self, levels: Sequence[tuple[float, str]]) -> None:
         """Draw dotted horizontal lines, each with a small label: (value, label)."""
-        if list(levels) == self._levels:
-            return
-        self._levels = list(levels)
-        self._make_levels()
+        if self._levels.set(levels):
+            self._draw_levels()
 
     def set_logarithmic(self, logarithmic: bool) -> None:
         """Whether the values have a logarithmic scale. Call `show_lines` afterwards."""
@@ -129,7 +127,7 @@ class Plot(pg.PlotWidget):
         self._left.logarithmic = logarithmic
         self._left.picture = None
         self._whole = True
-        self._make_levels()
+        self._draw_levels()
 
     def show_cross(self, step: float) -> None:
         """Put the crosshair at a step; NaN hides it."""
@@ -157,9 +155,8 @@ class Plot(pg.PlotWidget):
 
     def free_place(self, size: QSize) -> QPoint:
         """Where a box of this size covers the least of curves and labels, and never the crosshair."""
-        curves = [(x, y) for x, y in (item.getData() for item in self._items) if x is not None and y is not None]
-        labels = [item.label.sceneBoundingRect() for item in self._level_items]
-        return free_place(size, self._view.sceneBoundingRect(), self._view.viewRange(), curves, self.cross_x(), labels)
+        view, labels = self._view, self._levels.labels
+        return free_place(size, view.sceneBoundingRect(), view.viewRange(), self._drawn(), self.cross_x(), labels)
 
     @Slot()
     def show_all(self) -> None:
@@ -229,20 +226,15 @@ class Plot(pg.PlotWidget):
             item.setData(x, y, pen=_pen(line), antialias=smooth)
             dotted = np.isfinite(y) & (line.dots and len(x) <= 60)
             self._dots[index].setData(x[dotted], y[dotted], pen=None, brush=theme.color(line.color))
+        self._levels.place_labels(self._drawn())
 
-    def _make_levels(self) -> None:
-        for old in self._level_items:
-            self.removeItem(old)
-        self._level_items = []
-        for value, text in self._levels:
-            shown = math.log10(value) if self._logarithmic and value > 0 else value
-            options = {"position": 0.99, "color": theme.color("muted"), "movable": False,
-                       "anchors": [(1.0, 0.0), (1.0, 0.0)]}  # fmt: skip
-            pen = pg.mkPen(theme.color("muted", 0.8), width=1, style=Qt.PenStyle.DotLine)
-            item = pg.InfiniteLine(shown, angle=0, movable=False, pen=pen, label=text, labelOpts=options)
-            self.addItem(item)
-            item.label.setFont(theme.font(11))
-            self._level_items.append(item)
+    def _draw_levels(self) -> None:
+        self._levels.draw(self._logarithmic)
+        self._levels.place_labels(self._drawn())
+
+    def _drawn(self) -> Curves:
+        """The curves as drawn: steps and values."""
+        return [(x, y) for x, y in (item.getData() for item in self._items) if x is not None and y is not None]
 
     @Slot()
     def _paint_theme(self) -> None:
@@ -260,7 +252,7 @@ class Plot(pg.PlotWidget):
         self._view.rbScaleBox.setPen(pg.mkPen(theme.color("accent")))
         self._view.rbScaleBox.setBrush(theme.color("accent", 0.12))
         self._cross.setPen(pg.mkPen(theme.color("muted"), width=1, style=Qt.PenStyle.DashLine))
-        self._make_levels()
+        self._draw_levels()
         self._draw()
         self.foot.draw()
 
