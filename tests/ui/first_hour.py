@@ -104,7 +104,7 @@ def own_texts(user: User, diary: Diary, language: str, texts: Path, minutes: flo
     diary.stage("window")
     user.click(_("New project…"))
     user.see(_("Create the project"), BUTTON)
-    user.screen.type("romans" if language == "fr" else "novels")
+    user.type("romans" if language == "fr" else "novels")
     diary.stage("new project")
     user.click(_("Create the project"))
     _add_folder(user, diary, texts)

@@ -80,8 +80,8 @@ def _described(widget: QWidget, place: QRect, kind: str, text: str, enabled: boo
     """`place` is the part of the widget that can be seen. `reachable`: nothing lies over its middle."""
     corner, middle = widget.mapToGlobal(place.topLeft()), widget.mapToGlobal(place.center())
     name = widget.accessibleName() or widget.objectName()
-    return {"kind": kind, "text": text, "name": name, "enabled": enabled, "x": corner.x(), "y": corner.y(),
-            "width": place.width(), "height": place.height(),
+    return {"kind": kind, "text": text, "name": name, "enabled": enabled, "focused": widget.hasFocus(),
+            "x": corner.x(), "y": corner.y(), "width": place.width(), "height": place.height(),
             "reachable": not place.isEmpty() and _is_on_top(widget, middle)}  # fmt: skip
 
 

@@ -28,6 +28,7 @@ class Thing:
     text: str
     name: str
     enabled: bool
+    focused: bool
     x: int
     y: int
     width: int
@@ -158,6 +159,11 @@ class User:
         self.wait(on_it, f"“{text}” to be pressed", seconds)
         self.screen.press()
         self.screen.release()
+
+    def type(self, text: str) -> None:
+        """Type into the field that has the focus, as soon as one has it."""
+        self.wait(lambda: any(field.focused for field in self.look(kind="QLineEdit")), "a field with the focus")
+        self.screen.type(text)
 
     def fill(self, field: Thing, text: str) -> None:
         """Replace what is in a field by `text`."""
