@@ -56,7 +56,7 @@ def test_every_plot_can_be_reported_and_has_a_fitting_length(language: str) -> N
     assert len({plot.name for plot in grammar.plots}) == len(grammar.plots)
     for plot in grammar.plots:
         for seed in range(20):
-            words = len(WORD.findall(grammar.tell(Random(seed), plot)))
+            words = len(WORD.findall(grammar.generate_story(Random(seed), plot)))
             assert 90 <= words <= 300, f"{plot.name}: {words} words"
 
 
@@ -122,14 +122,14 @@ def test_a_megabyte_takes_less_than_five_seconds() -> None:
 def test_french_determiners_agree(tmp_path: Path, template: str, expected: set[str]) -> None:
     text = TINY.replace("TEMPLATE", template).replace(", étoiles fp", "")
     grammar = read_grammar("fr", a_grammar(tmp_path, text))
-    assert {grammar.tell(Random(seed)) for seed in range(40)} == expected
+    assert {grammar.generate_story(Random(seed)) for seed in range(40)} == expected
 
 
 def test_names_do_without_an_article_and_adjectives_before_a_plural_take_de(tmp_path: Path) -> None:
     text = TINY.replace("TEMPLATE", "[le hero] [du hero] [un @size thing] <joy who=hero>")
     text = text.replace("clé f, arbre m, héron m *, ", "").replace(", m: [Paul]", "")
     grammar = read_grammar("fr", a_grammar(tmp_path, text))
-    assert grammar.tell(Random(0)) == "Anna d'Anna de petites étoiles Anna sauta de joie."
+    assert grammar.generate_story(Random(0)) == "Anna d'Anna de petites étoiles Anna sauta de joie."
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from llm_studio.events import Event, Fetched
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows.data import sources
-from llm_studio.workflows.data.download import download, go_on, is_incomplete, unfinished, wanted
+from llm_studio.workflows.data.download import download, is_incomplete, resume_download, unfinished, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, squeezed, stories, tales, zipped
 from tests.hub.taking import TALES, stopping_after, take, take_and_report, texts_in
@@ -337,9 +337,9 @@ def test_a_conversation_whose_turns_are_columns_is_taken_as_the_catalogue_names_
 def test_going_on_keeps_the_cap_it_was_begun_with_or_takes_another(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     take(empty, DownloadRequest("me/tales", max_documents=100))
-    assert go_on(empty, "tales", Job()).documents == 100
-    assert go_on(empty, "tales", Job(), max_documents=150).documents == 150
-    assert go_on(empty, "tales", Job(), everything=True).documents == 2000
+    assert resume_download(empty, "tales", Job()).documents == 100
+    assert resume_download(empty, "tales", Job(), max_documents=150).documents == 150
+    assert resume_download(empty, "tales", Job(), everything=True).documents == 2000
     assert texts_in(empty) == stories(0, 2000)
     with pytest.raises(DownloadError, match="complete"):
-        go_on(empty, "tales", Job())
+        resume_download(empty, "tales", Job())

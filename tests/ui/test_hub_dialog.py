@@ -57,8 +57,8 @@ def test_a_data_set_is_found_looked_at_and_a_part_of_it_downloaded(fresh: Driver
     page = fresh.page("data")
     assert names(page) == ["tales"]
     assert page.overview.sources[0].documents == 350
-    assert page.sources.go_on.text() == "More"
-    fresh.click(page.sources.go_on)
+    assert page.sources.resume.text() == "More"
+    fresh.click(page.sources.resume)
     fresh.settle()
     assert page.overview.sources[0].documents == 700
 
@@ -87,11 +87,11 @@ def test_a_download_that_is_stopped_keeps_what_came_and_goes_on(fresh: Driver, h
     hub.faults.stall_after = None
     kept = page.overview.sources[0].documents
     assert 0 < kept < 50 and "can be resumed" in toast(fresh)
-    assert page.sources.go_on.text() == "Continue"
-    fresh.click(page.sources.go_on)
+    assert page.sources.resume.text() == "Continue"
+    fresh.click(page.sources.resume)
     fresh.settle()
     assert page.overview.sources[0].documents == 50, "as many as were asked for, and no more"
-    assert page.sources.go_on.text() == "More"
+    assert page.sources.resume.text() == "More"
 
 
 def test_without_a_network_the_dialog_says_so(fresh: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ class Footer(QFrame):
             if isinstance(event, CheckpointSaved):
                 self._saved = time.monotonic()
 
-    def say_stopping(self, key: str) -> None:
+    def show_stopping(self, key: str) -> None:
         """A job was asked to end."""
         if key in self._jobs:
             self._jobs[key].stopping = True

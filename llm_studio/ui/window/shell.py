@@ -195,7 +195,7 @@ class Shell(QWidget):
     def stop_job(self, key: str) -> None:
         """Stop a job, and show that at once."""
         self._session.stop(key)
-        self.footer.say_stopping(key)
+        self.footer.show_stopping(key)
 
     def show_machine(self, machine: "Machine") -> None:
         """Show the hardware for training runs."""

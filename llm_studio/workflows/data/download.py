@@ -141,7 +141,7 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
     return source
 
 
-def go_on(
+def resume_download(
     project: Project, name: str, job: Job, *, max_documents: int | None = None, max_bytes: int | None = None,
     everything: bool = False,
 ) -> "Source":  # fmt: skip

@@ -171,7 +171,8 @@ def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str |
     """The plan for a run of `minutes` on the project's texts. Takes some seconds.
 
     `continue_from`: the model to start from, as in `train`. Raises DataError without texts or if no model fits into
-    memory, SourceError if some texts can't be read, Cancelled; with `continue_from` also CheckpointError, ProjectError.
+    memory, SourceError if some texts can't be read, TrainingError if memory runs out during the measurement, Cancelled;
+    with `continue_from` also CheckpointError, ProjectError.
     """
     origin = find_origin(project, continue_from) if continue_from else None
     here = overview(project)

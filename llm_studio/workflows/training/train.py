@@ -85,7 +85,7 @@ def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
             problem = registry.examine(project, name)[1]
             if problem:
                 job.report(Notice(problem.what, "warning"))
-            return _go_on(project, name, tokens, tokenizer, data, changes, how.minutes, job)
+            return _resume(project, name, tokens, tokenizer, data, changes, how.minutes, job)
         if registry.exists(project, name):
             raise ProjectError(_("There is already a run “{name}”.").format(name=name),
                                _("Resume it with --resume, or choose another name."))  # fmt: skip
@@ -158,7 +158,7 @@ def _start(
     return _run(project, name, settings, compute, origin, tokens, tokenizer, data, job)
 
 
-def _go_on(
+def _resume(
     project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
     changes: Mapping[str, object], minutes: float | None, job: Job,
 ) -> TrainResult:  # fmt: skip

@@ -70,7 +70,7 @@ def generate_stories(language: str, count: int, seed: int = 0) -> Iterator[str]:
     grammar = load_grammar(language)
     first = (seed % 2**64) << 64  # Random() ignores the sign of an integer
     for index in range(count):
-        yield grammar.tell(Random(first + index))
+        yield grammar.generate_story(Random(first + index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Grammar:
     lexicon: Lexicon
     plots: list[Plot]
 
-    def tell(self, rng: Random, plot: Plot | None = None) -> str:
+    def generate_story(self, rng: Random, plot: Plot | None = None) -> str:
         """Generate one story, from a random plot unless one is given."""
         draw = rng.random  # Python guarantees that this method returns the same numbers in all versions
         chosen = plot or self.plots[int(draw() * len(self.plots))]

@@ -57,7 +57,7 @@ class Figures(Controller):
             self._tried = self._preview = None
             self.context.stop_requested.emit(_CLEANING)
             if overview.sources and not _is_large(overview):
-                self._rules.doubt_effects()
+                self._rules.mark_effects_stale()
             else:
                 self._rules.forget_effects()
         if self._cleaning is not None:

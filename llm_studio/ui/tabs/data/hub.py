@@ -118,7 +118,7 @@ class Downloads(Controller):
             self._download(wanted)
 
     @Slot(str)
-    def go_on(self, name: str) -> None:
+    def resume(self, name: str) -> None:
         """Resume the download of a source. If all requested documents are there, download the same number again."""
         left, project = self._left.get(name), self.project
         if left is None or project is None:
@@ -126,7 +126,7 @@ class Downloads(Controller):
         more = _MORE * left.documents if left.state == "capped" else None
 
         def work(job: Job) -> "list[Source]":
-            return [hub.go_on(project, name, job, max_documents=more)]
+            return [hub.resume_download(project, name, job, max_documents=more)]
 
         self._add(work, left.wanted)
 

@@ -81,7 +81,7 @@ class DataPage(Page):
         self.head_buttons.addWidget(self.prepare)
         sources = self.sources
         left = Card(self, _("Sources of the project"))
-        for part in (sources.weighing, sources.go_on, sources.notes, self.statistics, sources.remove):
+        for part in (sources.weighing, sources.resume, sources.notes, self.statistics, sources.remove):
             left.head.addWidget(part)
         left.content.addWidget(sources)
         left.content.addWidget(self.account)
@@ -112,9 +112,9 @@ class DataPage(Page):
         cards.hub_requested.connect(self.downloads.begin)
         cards.search_requested.connect(self.downloads.show_dialog)
         sources.stories_requested.connect(adding.add_default_stories)
-        sources.resume_requested.connect(self.downloads.go_on)
+        sources.resume_requested.connect(self.downloads.resume)
         sources.remove_requested.connect(self.removal.remove)
-        sources.stop_requested.connect(sources.say_stopping)
+        sources.stop_requested.connect(sources.show_stopping)
         sources.stop_requested.connect(adding.stop)
         sources.chosen.connect(self._on_chosen)
         sources.notes_requested.connect(self._on_notes)

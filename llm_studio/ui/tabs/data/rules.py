@@ -187,7 +187,7 @@ class Rules(QWidget):
         self._stale.clear()
         self._show_effects()
 
-    def doubt_effects(self) -> None:
+    def mark_effects_stale(self) -> None:
         """Mark the effects as out of date: texts or rules have changed, and they are about to be measured again."""
         self._stale = set(self._seen)
         self._show_effects()

@@ -63,10 +63,10 @@ class SourcesTable(QWidget):
         self.remove = button(_("Remove"), self, self._on_remove, "small")
         self.remove.setAccessibleName(_("Remove the selected source"))
         self.remove.setEnabled(False)
-        self.go_on = button(_("Continue"), self, self._on_resume, "small")
+        self.resume = button(_("Continue"), self, self._on_resume, "small")
         self.notes = button(_("Warnings…"), self, self._on_notes, "small")
         self.notes.setAccessibleName(_("Warnings while the selected source was read"))
-        for made in (self.go_on, self.notes):
+        for made in (self.resume, self.notes):
             made.hide()
         self.weighing = SourceWeight(self)
         self.weighing.changed.connect(self._on_weight)
@@ -148,12 +148,12 @@ class SourcesTable(QWidget):
         """Show the buttons that apply to the chosen source."""
         left = self._unfinished.get(self._current)
         source = next((source for source in self._sources if source.name == self._current), None)
-        self.go_on.setVisible(left is not None and source is not None)
-        self.go_on.setEnabled(not self._adding)
+        self.resume.setVisible(left is not None and source is not None)
+        self.resume.setEnabled(not self._adding)
         if left is not None:
             capped = left.state == "capped"
-            self.go_on.setText(_("More") if capped else _("Continue"))
-            self.go_on.setToolTip(
+            self.resume.setText(_("More") if capped else _("Continue"))
+            self.resume.setToolTip(
                 _("Download the same number of documents again") if capped else _("Resume this download")
             )
         self.notes.setVisible(source is not None and bool(source.notes))
@@ -188,7 +188,7 @@ class SourcesTable(QWidget):
             self._progress = event
 
     @Slot()
-    def say_stopping(self) -> None:
+    def show_stopping(self) -> None:
         """Show that the job has been asked to stop."""
         self._stopping = True
         self._draw()
@@ -268,7 +268,7 @@ class SourcesTable(QWidget):
         remove = menu.addAction(_("Remove"))
         remove.setEnabled(self.remove.isEnabled())
         remove.triggered.connect(self._on_remove)
-        for made in (self.go_on, self.notes):
+        for made in (self.resume, self.notes):
             if made.isVisibleTo(self):
                 action = menu.addAction(made.text())
                 action.setEnabled(made.isEnabled())
