@@ -8,7 +8,8 @@ A run has one thread and its minutes are processor time, so other programs, and 
 The result is bits per byte on the last tenth of the text, which no run has seen, with at least half a context before
 each predicted token.
 
-The stage "variants" changes one setting of the planned run at a time, for three minutes.
+The stage "variants" changes one setting of the planned run at a time, for three minutes. The stage "pattern" compares
+nano's tokenizer with one that splits texts by GPT-2's pattern.
 
 The environment variable `LLM_STUDIO_BUDGET` sets the file with the results of completed runs, which aren't repeated,
 and the stages, texts, and seeds of the 10-minute stage: `out=budget.jsonl stages=3,10,30,peer texts=french-novels
@@ -37,6 +38,7 @@ ROOT = Path(__file__).parents[2]
 TEXTS = ("tinyshakespeare.txt", "french-novels")
 PLAN = "plan"
 PEER = "nanoGPT"
+GPT2_WORDS = "nano, GPT-2's pattern"
 CELLS: dict[str, dict[str, object]] = {  # choices of someone who knows the presets
     "nano": {},
     "nano, vocabulary 512": {"model.vocab_size": 512},
@@ -75,7 +77,7 @@ SCHEDULE: dict[str, object] = {"training.schedule": "linear", "training.threads"
 
 @dataclass(frozen=True)
 class Run:
-    """One run. `cell` is one of CELLS, or PLAN, or PLAN with one of VARIANTS, or PEER."""
+    """One run. `cell` is one of CELLS, PLAN, PLAN with one of VARIANTS, GPT2_WORDS or PEER."""
 
     text: str
     cell: str
@@ -98,6 +100,8 @@ def main(peer: Path | None = None) -> None:
             runs.do(Run(text, cell, 3) for cell in (*CELLS, PLAN) for text in texts)
         if "variants" in stages:
             runs.do(Run(text, f"{PLAN}, {name}", 3) for name in VARIANTS for text in texts)
+        if "pattern" in stages:
+            runs.do(Run(text, cell, 3, seed) for text in texts for seed in seeds for cell in ("nano", GPT2_WORDS))
         if "peer" in stages and peer:
             runs.do([Run(TEXTS[0], PEER, 3)])
         if "10" in stages:
@@ -203,6 +207,7 @@ def _split(text: str, folder: Path) -> tuple[Path, Path]:
 
 def _ours(run: Run) -> dict[str, Any]:
     _count_processor_time()
+    from llm_studio.data.tokenizer import patterns, training
     from llm_studio.jobs import Job
     from llm_studio.workflows import make, projects
     from llm_studio.workflows.data import sources
@@ -228,7 +233,9 @@ def _ours(run: Run) -> dict[str, Any]:
                      f"{plan.steps:,} steps, {plan.passes:.1f} passes")  # fmt: skip
             expected = plan.bits_per_byte
         else:
-            projects.change_settings(project, {**SCHEDULE, **CELLS[run.cell]})
+            if run.cell == GPT2_WORDS:
+                training.pattern_for = lambda split_digits: patterns.GPT2
+            projects.change_settings(project, {**SCHEDULE, **CELLS.get(run.cell, {})})
             make.prepare(project, Job(), lambda _step: None)
             train(project, Job(), minutes=run.minutes, changes=changes)
         found = evaluate(project, Job(), texts=[held_out], max_tokens=200_000)
