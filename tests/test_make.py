@@ -16,6 +16,7 @@ from llm_studio.runs import registry
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
 from llm_studio.workflows.make import make
+from llm_studio.workflows.training import planner
 from llm_studio.workflows.training.planner import CONTEXTS, WIDTHS, plan_run
 from llm_studio.workflows.training.runs import set_aside
 from llm_studio.workflows.training.scaling_law import scaling_law
@@ -60,6 +61,15 @@ def test_a_plan_fits_the_machine_the_texts_and_the_time(project: Project) -> Non
     assert set(plan.changes) >= {"model.vocab_size", "training.minutes"}
     changed = project.settings().replaced(plan.changes)
     assert (changed.model, changed.training) == (plan.settings.model, plan.settings.training)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 1.0])
+def test_the_batch_suits_the_measured_speed(project: Project, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Not the estimated one: on a slow machine, a large batch would leave few steps."""
+    monkeypatch.setattr(planner, "measure_step", lambda *_: seconds)
+    plan = plan_run(project, 20, Job())
+    suited = max(512, scaling_law().batch_tokens(plan.tokens))
+    assert plan.batch * plan.context == pytest.approx(suited, rel=0.25)
 
 
 def test_without_texts_there_is_no_plan(tmp_path: Path) -> None:

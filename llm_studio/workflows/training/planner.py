@@ -232,18 +232,14 @@ def _candidates(texts: PlanTexts, machine: _Machine, seconds: float) -> Iterator
         model = _shaped(width, vocab_size, context)
         if width > WIDTHS[0] and _inner_parameters(model) > PARAMETERS_PER_TOKEN * texts.tokens(vocab_size):
             continue
-        batch = max(1, _USUAL_STEP // context)
-        steps = seconds / machine.step_seconds(model, batch)
-        batch = _batch(texts, model, steps * batch * context)
+        batch = _batch(texts, machine, model, seconds)
         if machine.memory(model, batch) <= _ROOMY * machine.free:
             yield _judged(model, batch, texts, machine.step_seconds(model, batch), seconds)
 
 
 def _kept_model(model: ModelSettings, texts: PlanTexts, machine: _Machine, seconds: float) -> Iterator[_Candidate]:
     """This model with a suitable batch, or a smaller one that fits; nothing if not even a single sequence fits."""
-    batch = max(1, _USUAL_STEP // model.max_seq_len)
-    steps = seconds / machine.step_seconds(model, batch)
-    batch = _batch(texts, model, steps * batch * model.max_seq_len)
+    batch = _batch(texts, machine, model, seconds)
     while batch > 1 and machine.memory(model, batch) > _ROOMY * machine.free:
         batch //= 2
     if machine.memory(model, batch) <= machine.free:
@@ -254,22 +250,32 @@ def _measured_best(
     settings: Settings, texts: PlanTexts, machine: _Machine, candidates: list[_Candidate], seconds: float, job: Job
 ) -> _Candidate:
     """The best candidate according to measured speeds: up to `_MEASURED` are measured, each time the one that looks
-    best, and the last measurement corrects the estimates for the others.
+    best, and the last measurement corrects the estimates for the others. With the speed, the batch changes, too.
     """
     known: dict[int, _Candidate] = {}
     correction = 1.0
     for turn in range(_MEASURED):
         job.report(Progress(_("Measuring the speed of this computer"), turn, _MEASURED, ""))
-        judged = [known.get(place) or _judged(c.model, c.batch, texts, c.seconds * correction, seconds)
-                  for place, c in enumerate(candidates)]  # fmt: skip
+        judged = [known.get(place) or _corrected(candidate, correction, texts, machine, seconds)
+                  for place, candidate in enumerate(candidates)]  # fmt: skip
         place = min(range(len(judged)), key=lambda place: judged[place].rank)
         if place in known:
             break
-        chosen = candidates[place]
+        chosen = judged[place]
         took = _measured_seconds(settings, machine, chosen, job)
-        known[place] = _judged(chosen.model, chosen.batch, texts, took, seconds)
-        correction = took / chosen.seconds
+        correction = took / machine.step_seconds(chosen.model, chosen.batch)
+        known[place] = _corrected(candidates[place], correction, texts, machine, seconds)
     return min(known.values(), key=lambda candidate: candidate.rank)
+
+
+def _corrected(
+    candidate: _Candidate, correction: float, texts: PlanTexts, machine: _Machine, seconds: float
+) -> _Candidate:
+    """The candidate for a machine on which steps take `correction` times the estimate."""
+    model, batch = candidate.model, _batch(texts, machine, candidate.model, seconds, correction)
+    if machine.memory(model, batch) > _ROOMY * machine.free:
+        batch = candidate.batch
+    return _judged(model, batch, texts, correction * machine.step_seconds(model, batch), seconds)
 
 
 def _measured_seconds(settings: Settings, machine: _Machine, candidate: _Candidate, job: Job) -> float:
@@ -308,8 +314,12 @@ def _with_model(settings: Settings, model: ModelSettings, batch: int) -> Setting
     return settings.replaced(changes | {f"training.{name}": value for name, value in fixed.items()})
 
 
-def _batch(texts: PlanTexts, model: ModelSettings, tokens: float) -> int:
-    """The number of sequences per step that suits a run over `tokens` tokens."""
+def _batch(texts: PlanTexts, machine: _Machine, model: ModelSettings, seconds: float, correction: float = 1.0) -> int:
+    """The number of sequences per step that suits a run of so many seconds, if steps take `correction` times the
+    estimate.
+    """
+    usual = max(1, _USUAL_STEP // model.max_seq_len)
+    tokens = seconds / (correction * machine.step_seconds(model, usual)) * usual * model.max_seq_len
     wanted = min(_LARGEST_STEP, max(_SMALLEST_STEP, texts.law.batch_tokens(tokens)))
     return max(1, round(wanted / model.max_seq_len))
 
