@@ -87,6 +87,14 @@ def test_texts_seen_again_are_worth_less_and_never_more(project: Project) -> Non
     assert worths[-1] < (1 + law.repetitions) * 1e6 + 1
 
 
+def test_a_long_context_pays_only_in_a_long_run() -> None:
+    def bits(context: int, tokens: float) -> float:
+        return scaling_law().bits_per_byte(300_000, 3 * tokens, 1e12, 3 * context, 2048, tokens)
+
+    assert bits(128, 4e5) < bits(256, 4e5) < bits(512, 4e5)
+    assert bits(512, 1e9) < bits(256, 1e9) < bits(128, 1e9)
+
+
 def test_texts_and_a_time_are_enough(project: Project) -> None:
     steps: list[str] = []
     made = make(project, 0.1, Job(), lambda step, plan: steps.append(step), {"training.threads": 1})

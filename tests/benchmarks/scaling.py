@@ -66,6 +66,7 @@ def _runs() -> dict[str, list[Setup]]:
     batch = [Setup(text, "0.3M", steps * TOKENS // tokens, tokens=tokens) for tokens in (512, 8192, 1024, 4096)
              for text, steps in both]  # fmt: skip
     context = [Setup(text, "0.3M", steps, context=c) for c in (64, 512, 256) for text, steps in both]
+    context += [Setup(text, "0.3M", 1600, context=c) for c in (128, 512) for text in TEXTS]
     passes = [Setup("slice", shape, steps, vocabulary=1024) for steps in (200, 800, 2400) for shape in ("0.1M", "0.8M")]
     passes += [Setup("slice", "0.8M", 2400, vocabulary=1024, dropout=0.2)]
     long = [Setup(text, shape, 1600) for shape in ("0.1M", "0.3M", "0.8M") for text in TEXTS]
@@ -117,7 +118,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 _START = {
     "size_factor": 5.0, "size_exponent": 0.3, "text_factor": 100.0, "text_exponent": 0.35, "context_factor": 1.0,
-    "context_exponent": 1.0, "vocabulary_factor": 1.0, "vocabulary_exponent": 1.0,
+    "context_exponent": 1.0, "long_context_factor": 50.0, "vocabulary_factor": 1.0, "vocabulary_exponent": 1.0,
     "merges_factor": 1.0, "merges_exponent": 0.3, "repetitions": 10.0,
 }  # fmt: skip
 _HUBER = 0.003
@@ -184,6 +185,7 @@ def _law(found: dict[str, torch.Tensor], inputs: list[tuple[float, float, float,
         found["size_factor"] * size ** -found["size_exponent"]
         + found["text_factor"] * worth ** -found["text_exponent"]
         + found["context_factor"] * context ** -found["context_exponent"]
+        + found["long_context_factor"] * context / read
         + found["vocabulary_factor"] * rare ** found["vocabulary_exponent"]
         + found["merges_factor"] * vocabulary ** -found["merges_exponent"]
     )

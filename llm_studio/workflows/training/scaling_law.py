@@ -3,12 +3,13 @@
 The form is that of Hoffmann et al. (2022, arXiv:2203.15556), with more terms, and the discount for repeated texts
 of Muennighoff et al. (2023, arXiv:2305.16264):
 
-    bits = E + A N^-α + B D^-β + C X^-γ + G (V / T)^δ + H V^-η
+    bits = E + A N^-α + B D^-β + C X^-γ + K X / R + G (V / T)^δ + H V^-η
 
-N: parameters without the embedding. D: bytes of text read, where a byte that was read before counts less: with U
-bytes of texts and R = read / U - 1 repetitions, D = U + U R* (1 - exp(-R / R*)). X: bytes of context. V: tokens of the
-vocabulary, T: tokens read. The constants are in `resources/scaling.yaml`, which `python -m tests.benchmarks.scaling`
-fits to its runs. E differs from text to text, and doesn't affect which model is best.
+N: parameters without the embedding. R: bytes of text read. D: the same, where a byte that was read before counts less:
+with U bytes of texts and n = R / U - 1 repetitions, D = U + U n* (1 - exp(-n / n*)). X: bytes of context; a long one is
+worth more (C) but is learned later (K). V: tokens of the vocabulary, T: tokens read. The constants are in
+`resources/scaling.yaml`, which `python -m tests.benchmarks.scaling` fits to its runs. E differs from text to text, and
+doesn't affect which model is best.
 """
 
 import math
@@ -33,6 +34,7 @@ class ScalingLaw:
     text_exponent: float
     context_factor: float
     context_exponent: float
+    long_context_factor: float
     vocabulary_factor: float
     vocabulary_exponent: float
     merges_factor: float
@@ -52,6 +54,7 @@ class ScalingLaw:
             + self.size_factor * parameters**-self.size_exponent
             + self.text_factor * self.worth(read, texts) ** -self.text_exponent
             + self.context_factor * context**-self.context_exponent
+            + self.long_context_factor * context / read
             + self.vocabulary_factor * (vocab_size / tokens) ** self.vocabulary_exponent
             + self.merges_factor * vocab_size**-self.merges_exponent
         )
