@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 VOCABULARIES = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)
-TIMES_PER_TOKEN = 100
-"""A token of the vocabulary should occur at least this often in the texts."""
+TIMES_PER_TOKEN = 140
+"""A token of the vocabulary should occur at least this often in the texts, on average. The law, whose runs end at a
+vocabulary of 8,192, would choose 16,384 for 9 MB of novels, where a token occurs 125 times; at 150 times, as with 2,048
+on Shakespeare, half the vocabulary is worse."""
 
 
 @dataclass(frozen=True)
