@@ -268,13 +268,11 @@ def _measured_best(
     return min(known.values(), key=lambda candidate: candidate.rank)
 
 
-def _corrected(
-    candidate: _Candidate, correction: float, texts: PlanTexts, machine: _Machine, seconds: float
-) -> _Candidate:
+def _corrected(old: _Candidate, correction: float, texts: PlanTexts, machine: _Machine, seconds: float) -> _Candidate:
     """The candidate for a machine on which steps take `correction` times the estimate."""
-    model, batch = candidate.model, _batch(texts, machine, candidate.model, seconds, correction)
+    model, batch = old.model, _batch(texts, machine, old.model, seconds, correction)
     if machine.memory(model, batch) > _ROOMY * machine.free:
-        batch = candidate.batch
+        batch = old.batch
     return _judged(model, batch, texts, correction * machine.step_seconds(model, batch), seconds)
 
 
@@ -315,9 +313,7 @@ def _with_model(settings: Settings, model: ModelSettings, batch: int) -> Setting
 
 
 def _batch(texts: PlanTexts, machine: _Machine, model: ModelSettings, seconds: float, correction: float = 1.0) -> int:
-    """The number of sequences per step that suits a run of so many seconds, if steps take `correction` times the
-    estimate.
-    """
+    """The number of sequences that suits a run of `seconds` whose steps take `correction` times the estimate."""
     usual = max(1, _USUAL_STEP // model.max_seq_len)
     tokens = seconds / (correction * machine.step_seconds(model, usual)) * usual * model.max_seq_len
     wanted = min(_LARGEST_STEP, max(_SMALLEST_STEP, texts.law.batch_tokens(tokens)))
