@@ -43,7 +43,7 @@ def test_bits_per_byte_stand_beside_each_validation_loss(opened: Driver, project
     assert any(FIGURE.search(note) for note in notes)
     newest, older = (row(page.view.runs.table.model(), place) for place in (0, 1))
     assert (newest[4], older[4]) == (f"{best:.3f}", "–")
-    assert all(FIGURE.search(text) for _value, text in page.view.card.plot._levels)
+    assert all(FIGURE.search(text) for _value, text in page.view.card.plot._levels.levels)
 
     page.view.runs._toggle(1)
     opened.settle()

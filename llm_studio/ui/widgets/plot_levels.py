@@ -16,11 +16,11 @@ _OUTSIDE = 1e6
 
 
 class PlotLevels:
-    """Plot items, which the plot makes again when colours or scale change."""
+    """Plot items, which the plot makes again when colours or scale change. `levels`: (value, label) of each line."""
 
     def __init__(self, plot: pg.PlotWidget) -> None:
         self._plot, self._view = plot, plot.getViewBox()
-        self._levels: list[tuple[float, str]] = []
+        self.levels: list[tuple[float, str]] = []
         self._items: list[pg.InfiniteLine] = []
 
     @property
@@ -30,8 +30,8 @@ class PlotLevels:
 
     def set(self, levels: Sequence[tuple[float, str]]) -> bool:
         """Set the lines: (value, label). Returns whether they have changed; call `draw` afterwards."""
-        changed = list(levels) != self._levels
-        self._levels = list(levels)
+        changed = list(levels) != self.levels
+        self.levels = list(levels)
         return changed
 
     def draw(self, logarithmic: bool) -> None:
@@ -41,7 +41,7 @@ class PlotLevels:
         self._items = []
         pen = pg.mkPen(theme.color("muted", 0.8), width=1, style=Qt.PenStyle.DotLine)
         options = {"position": 0.99, "color": theme.color("muted"), "movable": False, "anchors": [_BELOW, _BELOW]}
-        for value, text in self._levels:
+        for value, text in self.levels:
             shown = math.log10(value) if logarithmic and value > 0 else value
             item = pg.InfiniteLine(shown, angle=0, movable=False, pen=pen, label=text, labelOpts=options)
             self._plot.addItem(item)
