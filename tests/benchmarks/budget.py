@@ -12,8 +12,8 @@ The stage "variants" changes one setting of the planned run at a time, for three
 nano's tokenizer with one that splits texts by GPT-2's pattern.
 
 The environment variable `LLM_STUDIO_BUDGET` sets the file with the results of completed runs, which aren't repeated,
-and the stages, texts, and seeds of the 10-minute stage: `out=budget.jsonl stages=3,10,30,peer texts=french-novels
-seeds=0 workers=2`. `--peer PATH` is a checkout of nanoGPT.
+and the stages, texts, and seeds of the 10-minute stage and of "pattern": `out=budget.jsonl stages=3,10,30,peer
+texts=french-novels seeds=0 workers=2`. `--peer PATH` is a checkout of nanoGPT.
 """
 
 import concurrent.futures
@@ -235,7 +235,7 @@ def _ours(run: Run) -> dict[str, Any]:
         else:
             if run.cell == GPT2_WORDS:
                 training.pattern_for = lambda split_digits: patterns.GPT2
-            projects.change_settings(project, {**SCHEDULE, **CELLS.get(run.cell, {})})
+            projects.change_settings(project, {**SCHEDULE, **CELLS["nano" if run.cell == GPT2_WORDS else run.cell]})
             make.prepare(project, Job(), lambda _step: None)
             train(project, Job(), minutes=run.minutes, changes=changes)
         found = evaluate(project, Job(), texts=[held_out], max_tokens=200_000)
